@@ -1,0 +1,182 @@
+"""An outcome in the words that a client gets. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any
+
+from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
+from codex_fusion.prompts import FINAL_ROUND
+from codex_fusion.scrub import scrub
+from codex_fusion.verdict import VerdictState
+
+if TYPE_CHECKING:
+    from codex_fusion.errors import FusionError
+    from codex_fusion.events import FileChange
+
+META_KEY = "codex-fusion/turn"
+DIFF_LIMIT = 200_000
+"""Characters of a file beyond which its change is shown whole, old and new, not as a computed diff."""
+
+_ERRORS = (Status.CANCELLED, Status.TIMEOUT, Status.FAILED, Status.BUSY)
+
+
+def is_error(outcome: Outcome) -> bool:
+    """Is this no answer of Codex's, and no pause either?"""
+    return outcome.status in _ERRORS
+
+
+def texts(outcome: Outcome) -> list[str]:
+    """The result's text blocks: what there is to say, then, apart from it, what was set aside."""
+    match outcome.status:
+        case Status.ANSWERED:
+            main = f"{outcome.text}\n\n{footer(outcome)}"
+        case Status.PERMISSION:
+            main = _pause(outcome)
+        case _:
+            main = _problem(outcome)
+    return [main, *(f"ℹ️ {notice}" for notice in outcome.notices)]  # noqa: RUF001 the sign is meant
+
+
+def footer(outcome: Outcome) -> str:
+    """One line: seconds, tokens, how full the context is, round, and whether he remembers anything."""
+    parts = [f"{outcome.seconds:.1f} s"]
+    if outcome.usage is not None:
+        parts.append(f"{outcome.usage.total:,} tokens")
+    if outcome.context is not None and outcome.context.size > 0:
+        parts.append(f"context {100 * outcome.context.used / outcome.context.size:.0f}% full")
+    if outcome.round is not None:
+        parts.append(f"round {outcome.round}")
+    if outcome.new_session:
+        parts.append("new session")
+    if outcome.verdict is not None:
+        parts.append(_next_move(outcome.verdict.state, outcome.round or 1))
+    return f"— Codex · {' · '.join(parts)}"
+
+
+def _next_move(state: VerdictState, round_number: int) -> str:
+    if state is VerdictState.CONSENSUS:
+        return "CONSENSUS"
+    if round_number >= FINAL_ROUND:
+        return f"OPEN after {round_number} rounds: settle it yourself now, and say where you differ"
+    return f"OPEN: push back with `reply` (round {round_number + 1}), or concede"
+
+
+def _pause(outcome: Outcome) -> str:
+    many = len(outcome.requests) > 1
+    asks = f"he asks for {len(outcome.requests)} permissions" if many else "he asks for a permission"
+    head = f"🔐 Codex paused in turn {outcome.turn} (`{outcome.tool}`): {asks}."
+    return "\n\n".join((head, *map(_request, outcome.requests), _how_to_answer(outcome.requests)))
+
+
+def _how_to_answer(requests: tuple[OpenRequest, ...]) -> str:
+    name = requests[0].id if requests else "…"
+    which = "naming each `request` in turn" if len(requests) > 1 else f'`permit(decision="allow", request="{name}")`'
+    return (
+        f"Decide with `permit` ({which}): `allow` is for that one request only, `deny` reaches Codex with your `note`. "
+        "Nothing of it runs before that, and the same turn goes on after it."
+    )
+
+
+def _request(asked: OpenRequest) -> str:
+    tool = asked.request.tool
+    lines = [f"**{asked.id}** — {asked.what}"]
+    if tool.command is not None:
+        lines += ["command:", fence(tool.command), f"folder: {tool.cwd or '(not told)'}"]
+    paths = [p for p in tool.paths if p not in {c.path for c in tool.changes}]
+    if paths:
+        lines.append(f"paths: {', '.join(paths)}")
+    lines += [part for change in tool.changes for part in (f"change of {change.path}:", fence(_diff(change), "diff"))]
+    if tool.command is None and not tool.paths and not tool.changes:
+        lines.append(f"the agent calls it: {tool.title or '(nothing)'} ({tool.kind.value})")
+    lines.append(f"Codex's reason: {asked.request.reason or '(none given)'}")
+    lines.append(f"why you are asked: {asked.why}")
+    return "\n".join(lines)
+
+
+def _diff(change: FileChange) -> str:
+    if len(change.new_text) + len(change.old_text or "") > DIFF_LIMIT:
+        old = "" if change.old_text is None else f"(the old text)\n{change.old_text}\n"
+        return f"{old}(the new text)\n{change.new_text}"
+    old_lines = (change.old_text or "").splitlines()
+    lines = difflib.unified_diff(
+        old_lines,
+        change.new_text.splitlines(),
+        "/dev/null" if change.old_text is None else change.path,
+        change.path,
+        lineterm="",
+    )
+    return "\n".join(lines)
+
+
+def fence(text: str, language: str = "") -> str:
+    """A code block that its content can't close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{text}\n{ticks}"
+
+
+def _problem(outcome: Outcome) -> str:
+    problem = outcome.problem or Problem("There is no answer, and no reason is known.")
+    parts = [f"✗ {explain(problem)}"]
+    if outcome.requests:
+        parts += [*map(_request, outcome.requests), _how_to_answer(outcome.requests)]
+    if outcome.text:
+        parts.append(f"What Codex wrote until then:\n\n{outcome.text}")
+    if outcome.status is not Status.BUSY:
+        parts.append(footer(outcome))
+    return "\n\n".join(parts)
+
+
+def explain(problem: Problem) -> str:
+    """What happened, the agent's last words, what to do; without secrets."""
+    parts = [problem.message]
+    if problem.details:
+        parts.append(f"Its last words on stderr:\n{fence(problem.details)}")
+    if problem.remedy:
+        parts.append(f"→ {problem.remedy}")
+    return scrub("\n".join(parts))
+
+
+def error_text(error: FusionError) -> str:
+    """An error of a call that came to no turn."""
+    return f"✗ {scrub(error.explain())}"
+
+
+def meta(outcome: Outcome) -> dict[str, Any]:
+    """What programs want of an outcome, under `META_KEY` of the result's `_meta`."""
+    usage = outcome.usage
+    return {
+        "status": outcome.status.value,
+        "tool": outcome.tool,
+        "turn": outcome.turn,
+        "verdict": {"state": outcome.verdict.state.value, "point": outcome.verdict.point} if outcome.verdict else None,
+        "stop_reason": outcome.stop_reason,
+        "seconds": round(outcome.seconds, 3),
+        "usage": {
+            "total": usage.total,
+            "input": usage.input,
+            "cached": usage.cached,
+            "output": usage.output,
+            "thought": usage.thought,
+        }
+        if usage
+        else None,
+        "session": {"id": outcome.session_id, "new": outcome.new_session, "round": outcome.round},
+        "requests": [_request_meta(r) for r in outcome.requests],
+    }
+
+
+def _request_meta(asked: OpenRequest) -> dict[str, Any]:
+    tool = asked.request.tool
+    return {
+        "id": asked.id,
+        "what": asked.what,
+        "why": asked.why,
+        "kind": tool.kind.value,
+        "command": tool.command,
+        "cwd": tool.cwd,
+        "paths": list(dict.fromkeys((*tool.paths, *(c.path for c in tool.changes)))),
+        "reason": asked.request.reason,
+    }

@@ -1,0 +1,90 @@
+"""The nine tools, carried out: arguments in, a reply in words out. Knows nothing of MCP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from codex_fusion import prompts, render, revisions, tools
+from codex_fusion.errors import FusionError
+from codex_fusion.session import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from codex_fusion.conversation import Viewer
+    from codex_fusion.outcome import Outcome
+    from codex_fusion.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a tool call returns: text blocks, whether it is an error, and `_meta` of a turn."""
+
+    texts: tuple[str, ...]
+    is_error: bool = False
+    turn: dict[str, Any] | None = None
+
+
+def refusal(error: FusionError) -> Reply:
+    """An error before any turn."""
+    return Reply((render.error_text(error),), is_error=True)
+
+
+class Service:
+    """Carries out tool calls on one session."""
+
+    def __init__(self, session: Session, workspace: Path, status: Callable[[], str]) -> None:
+        self._session = session
+        self._workspace = workspace
+        self._status = status
+
+    async def call(self, name: str, arguments: dict[str, Any] | None, viewer: Viewer) -> Reply:
+        """Carry out one call. Errors of ours (`FusionError`) become replies; a bug is raised."""
+        try:
+            given = tools.parse(name, arguments)
+            match given:
+                case tools.Status():
+                    return Reply((self._status(),))
+                case tools.Reset():
+                    return Reply((await self._session.reset(),))
+                case tools.Permit():
+                    outcome = await self._session.permit(
+                        allow=given.decision == "allow", note=given.note, request=given.request, viewer=viewer
+                    )
+                case _:
+                    outcome = await self._session.ask(await self._ask(name, given), viewer)
+        except FusionError as error:
+            return refusal(error)
+        return _reply(outcome)
+
+    async def _ask(self, name: str, given: tools.Arguments) -> Ask:
+        debate = True
+        match given:
+            case tools.Consult():
+                text = prompts.consult(given.question, given.context)
+            case tools.ReviewPlan():
+                text = prompts.review_plan(given.plan, given.context)
+            case tools.ReviewDiff():
+                target = await revisions.resolve(
+                    self._workspace, diff=given.diff, base=given.base, commit=given.commit
+                )
+                text = prompts.review_diff(target, given.paths, given.instructions)
+            case tools.Brainstorm():
+                text = prompts.brainstorm(given.problem, given.constraints)
+            case tools.Explore():
+                debate = False
+                text = prompts.explore(given.focus, given.paths)
+            case tools.Reply():
+                reply = partial(prompts.reply, given.message)
+                return Ask(name, reply, reply=True, limit_s=given.timeout_s)
+            case _:
+                msg = f"{name} asks nothing"
+                raise AssertionError(msg)
+        return Ask(name, lambda _round: text, debate=debate, limit_s=getattr(given, "timeout_s", None))
+
+
+def _reply(outcome: Outcome) -> Reply:
+    return Reply(tuple(render.texts(outcome)), render.is_error(outcome), render.meta(outcome))

@@ -1,0 +1,104 @@
+"""`status` in words: derived from what is, at the moment of asking. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codex_fusion.config import Confinement
+from codex_fusion.render import explain
+
+if TYPE_CHECKING:
+    from codex_fusion.config import Config
+    from codex_fusion.driver import RunningTurn
+    from codex_fusion.outcome import Outcome
+    from codex_fusion.session import Snapshot
+
+_CONFINED = {
+    Confinement.STRICT: "strict: Codex reads the workspace, its git directory, system tools and his own installation; nothing else exists for him",
+    Confinement.READ_ONLY: "read-only: Codex's commands write nothing and have no network, but can read the whole disk",
+    Confinement.AGENT: "agent: whatever the agent does by itself; codex-fusion confines nothing",
+}
+PARTIAL_SHOWN = 2_000
+"""Characters of a failed turn's text that `status` repeats: its call may never have been answered."""
+
+
+def describe(config: Config, now: Snapshot, log_problem: str | None) -> str:
+    """Everything that a person or Claude would want to know before the next call."""
+    lines = [
+        f"workspace: {config.workspace}",
+        f"agent: {_agent(now)}",
+        f"confinement: {_CONFINED[config.confinement]}",
+        f"allowed ahead of time: {_allowed(config)}",
+        f"session: {_session(now)}",
+        f"now: {_doing(now)}",
+        f"since the start: {_count(now.turns, 'turn')}, {now.tokens:,} tokens, {_count(now.resets, 'reset')}",
+        f"limits: {config.turn_timeout_s:g} s of active work per turn",
+        f"log: {config.log or 'off'}" + (f" (NOT WRITTEN: {log_problem})" if log_problem else ""),
+    ]
+    lines += [f"ℹ️ {notice}" for notice in (now.conversation.notices if now.conversation else ())]  # noqa: RUF001 the sign is meant
+    return "\n".join((*lines, *_last_failure(now.last)))
+
+
+def _agent(now: Snapshot) -> str:
+    if now.conversation is None:
+        return "no session (the next call opens one)"
+    if now.agent_alive:
+        return "running"
+    code = now.conversation.agent.returncode
+    return "not running" + (f" (exit code {code})" if code is not None else "") + "; the next call starts it anew"
+
+
+def _allowed(config: Config) -> str:
+    allow = config.allow
+    opened = [
+        word
+        for word, is_open in (
+            ("reading outside and the network", allow.external_reads),
+            ("writing in the workspace", allow.writes),
+            ("commands outside the sandbox", allow.commands),
+        )
+        if is_open
+    ]
+    return ", ".join(opened) or "nothing: Claude is asked"
+
+
+def _session(now: Snapshot) -> str:
+    talk = now.conversation
+    if talk is None:
+        return "none"
+    parts = [f"{now.now - talk.opened_at:.0f} s old", _count(talk.turns, "turn")]
+    if talk.round:
+        parts.append(f"debate in round {talk.round}")
+    if talk.context is not None and talk.context.size > 0:
+        parts.append(f"context {100 * talk.context.used / talk.context.size:.0f}% full")
+    return f"{talk.session_id}, {', '.join(parts)}"
+
+
+def _doing(now: Snapshot) -> str:
+    turn = now.turn
+    waiting = f"; {_count(now.waiting, 'call')} waiting" if now.waiting else ""
+    if turn is None:
+        return f"idle{waiting}"
+    return _turn(turn, now.now) + waiting
+
+
+def _turn(turn: RunningTurn, now: float) -> str:
+    name = f"turn {turn.brief.number} ({turn.brief.tool})"
+    if turn.paused and turn.paused_at is not None:
+        asked = "; ".join(f"{r.id}: {r.what}" for r in turn.open_requests.values())
+        return f"{name} waits for `permit` for {now - turn.paused_at:.0f} s: {asked}"
+    return f"{name} is running for {now - turn.began_at:.0f} s; last: {turn.transcript.doing}"
+
+
+def _last_failure(last: Outcome | None) -> list[str]:
+    if last is None or last.problem is None:
+        return []
+    lines = [f"last turn: {last.turn} ({last.tool}) {last.status.value}: {explain(last.problem)}"]
+    if last.text:
+        cut = f"…{last.text[-PARTIAL_SHOWN:]}" if len(last.text) > PARTIAL_SHOWN else last.text
+        lines.append(f"what Codex wrote in it:\n{cut}")
+    return lines
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

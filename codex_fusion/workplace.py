@@ -1,0 +1,64 @@
+"""Puts the server's parts together for one workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from codex_fusion import nonce, paths, policy, wording
+from codex_fusion.driver import Judgement
+from codex_fusion.journal import Journal
+from codex_fusion.opening import AgentOpener
+from codex_fusion.service import Service
+from codex_fusion.session import Session
+from codex_fusion.status import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anyio.abc import TaskGroup
+
+    from codex_fusion.config import Config
+    from codex_fusion.events import PermissionRequest
+
+
+class Workplace:
+    """One workspace's session, and everything that it stands on. Lives as long as `tasks`."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], tasks: TaskGroup) -> None:
+        self._config = config
+        self._journal = Journal(config.log)
+        self._opener = AgentOpener(config, environ, tasks)
+        folder = nonce.project_dir(environ, str(config.workspace))
+        nonce_path = nonce.path(folder, environ)
+        self._session = Session(
+            tasks=tasks,
+            opener=self._opener,
+            judge=self._judge,
+            journal=self._journal,
+            limit_s=config.turn_timeout_s,
+            nonce=lambda: nonce.read(nonce_path),
+        )
+        self.service = Service(self._session, config.workspace, self._status)
+
+    async def close(self, *, turn_ends_s: float) -> None:
+        """End the agent's process group; then give the turn it ended a moment to write its record."""
+        turn = self._session.snapshot().turn
+        await self._session.close()
+        if turn is not None:
+            with anyio.move_on_after(turn_ends_s, shield=True):
+                await turn.closed.wait()
+
+    def bug(self, error: Exception) -> None:
+        """A fault of our own goes to the operator, with its traceback."""
+        self._journal.bug(error)
+
+    def _judge(self, request: PermissionRequest) -> Judgement:
+        targets = paths.resolve(request, Path(self._config.workspace))
+        decision = policy.decide(request, targets, self._config.allow)
+        return Judgement(decision.allowed, decision.reason, wording.what(request))
+
+    def _status(self) -> str:
+        return describe(self._config, self._session.snapshot(), self._journal.log_problem)

@@ -1,0 +1,390 @@
+"""A child's life and end, with real processes. Every wait is for an event of the system, and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from codex_fusion import descendants
+from codex_fusion.errors import AgentGoneError, AgentStartError
+from codex_fusion.process import Child, spawn
+from tests.support import child_behaviours, child_owner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform != "linux", reason="waits for processes with pidfd_open"),
+]
+LIMIT_S = 20.0
+"""No wait takes nearly as long; a broken one fails instead of hanging."""
+BEHAVIOUR = (sys.executable, "-S", str(Path(child_behaviours.__file__)))
+ENV = {"PATH": os.environ.get("PATH", "")}
+
+
+@asynccontextmanager
+async def running(*behaviour: str, line_limit: int = 2**20) -> AsyncIterator[Child]:
+    """A child that behaves so; it is killed in the end."""
+    with anyio.fail_after(LIMIT_S):
+        async with anyio.create_task_group() as tasks:
+            child = await spawn(tasks, [*BEHAVIOUR, *behaviour], ENV, Path.cwd(), line_limit=line_limit)
+            try:
+                yield child
+            finally:
+                await child.kill()
+
+
+@contextmanager
+def handle(pid: int) -> Iterator[int]:
+    """A descriptor that becomes readable when that process, which is running now, has ended."""
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+async def end_of(fd: int) -> None:
+    with anyio.fail_after(LIMIT_S):
+        await anyio.wait_readable(fd)
+
+
+def has_ended(fd: int) -> bool:
+    try:
+        return os.waitid(os.P_PIDFD, fd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
+async def number(child: Child) -> int:
+    line = await child.receive()
+    assert line is not None
+    return int(line)
+
+
+def children() -> set[int]:
+    """The processes whose parent we are, other tests' helpers included."""
+    return {entry.pid for entry in descendants.read_table() if entry.parent == os.getpid()}
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (it would open more)
+
+
+async def test_lines_go_both_ways() -> None:
+    async with running("echo") as child:
+        await child.send(b"hello")
+        await child.send(b"again")
+        assert await child.receive() == b"5 hello"
+        assert await child.receive() == b"5 again"
+        assert child.alive
+        assert child.returncode is None
+
+
+async def test_a_child_has_the_folder_and_the_environment_that_it_was_given_and_no_file_of_ours(
+    tmp_path: Path,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        child = await spawn(tasks, [*BEHAVIOUR, "describe"], {"ONLY": "this", "LC_CTYPE": "C"}, tmp_path)
+        assert await child.receive() == str(tmp_path).encode()
+        assert await child.receive() == b"0,1,2"
+        assert await child.receive() == b"LC_CTYPE=C,ONLY=this"
+        await child.kill()
+
+
+async def test_a_second_child_does_not_hold_the_first_one_s_pipes() -> None:
+    async with running("echo") as first, running("describe") as second:
+        await second.receive()
+        assert await second.receive() == b"0,1,2"
+        assert first.alive
+
+
+async def refused(tmp_path: Path, *argv: str, cwd: Path | None = None) -> AgentStartError:
+    before = open_files()
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(AgentStartError) as caught:
+            await spawn(tasks, argv, ENV, cwd or tmp_path)
+    assert open_files() == before
+    return caught.value
+
+
+async def test_a_program_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
+    error = await refused(tmp_path, "no-such-program", "--flag")
+    assert "there is no program no-such-program" in str(error)
+    assert "no-such-program --flag" in str(error)
+    assert "codex-fusion setup" in error.remedy
+    assert "CODEX_FUSION_ACP_COMMAND" in error.remedy
+
+
+async def test_a_program_that_may_not_be_run_is_named_with_the_remedy(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    error = await refused(tmp_path, str(program))
+    assert f"{program} may not be run" in str(error)
+    assert f"chmod +x {program}" in error.remedy
+
+
+async def test_a_folder_that_is_not_there_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    error = await refused(tmp_path, sys.executable, cwd=missing)
+    assert f"the folder {missing} is not there" in str(error)
+    assert "CODEX_FUSION_WORKSPACE" in error.remedy
+
+
+async def test_a_file_that_is_no_program_is_told_in_the_system_s_words(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("neither a script nor a binary")
+    program.chmod(0o755)
+    assert "Exec format error" in str(await refused(tmp_path, str(program)))
+
+
+async def test_an_argument_that_no_system_takes_is_refused_as_well(tmp_path: Path) -> None:
+    assert "null byte" in str(await refused(tmp_path, sys.executable, "a\0b"))
+
+
+async def test_a_child_that_ignores_sigterm_and_the_end_of_its_input_is_killed() -> None:
+    async with running("stubborn") as child:
+        assert await child.receive() == b"ready"
+        await child.kill()
+        assert child.returncode == -signal.SIGKILL
+        assert not child.alive
+        assert await child.receive() is None
+
+
+async def test_a_child_gets_the_grace_to_end_by_itself() -> None:
+    async with running("polite") as child:
+        assert await child.receive() == b"ready"
+        await child.kill(grace_s=LIMIT_S)
+        assert child.returncode == 7
+
+
+async def test_after_the_leader_s_exit_its_group_is_gone_and_nobody_waits_for_its_pipes() -> None:
+    async with running("leave_behind", "group", "exit") as child:
+        pid = await number(child)
+        assert await child.receive() is None
+        assert await child.wait() == 0
+        assert not any(entry.pid == pid and entry.group == child.pid for entry in living())
+
+
+def living() -> list[descendants.Entry]:
+    """Who can still do something: a killed process is listed until its parent takes notice."""
+    return [entry for entry in descendants.read_table() if not is_zombie(entry.pid)]
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("where", ["group", "session"])
+async def test_whoever_descends_from_a_child_ends_with_it(where: str) -> None:
+    async with running("leave_behind", where, "stay") as child:
+        with handle(await number(child)) as grandchild:
+            assert await child.receive() == b"ready"
+            await child.kill()
+            assert child.returncode == -signal.SIGKILL
+            await end_of(grandchild)
+
+
+@pytest.mark.parametrize("size", [400_000, 20_000_000])
+async def test_stderr_never_blocks_a_child_and_its_tail_is_kept(size: int) -> None:
+    async with running("fill_stderr", str(size)) as child:
+        assert await child.receive() == b"written"
+        await child.kill()
+        assert child.stderr_tail == "x" * 4093 + "END"
+
+
+async def test_a_child_that_dies_at_once_leaves_its_code_and_its_last_words() -> None:
+    async with running("exit_at_once", "3") as child:
+        assert await child.receive() is None
+        assert await child.wait() == 3
+        assert not child.alive
+        await child.kill()
+        assert child.returncode == 3
+        assert child.stderr_tail == "I could not start\n"
+
+
+async def test_all_that_a_child_wrote_before_its_exit_is_received() -> None:
+    async with running("talk_and_exit", "3000") as child:
+        await child.wait()
+        lines = [await number(child) for _ in range(3000)]
+        assert lines == list(range(3000))
+        assert await child.receive() is None
+
+
+async def test_a_line_over_the_limit_is_dropped_and_the_next_one_arrives() -> None:
+    async with running("huge_line", "5000000", line_limit=2**20) as child:
+        assert await child.receive() == b"after it"
+        assert child.oversized == 1
+
+
+async def test_a_child_that_closes_its_output_but_lives_has_nothing_more_to_say() -> None:
+    async with running("close", "stdout") as child:
+        assert await child.receive() == b"ready"
+        assert await child.receive() is None
+        assert child.alive
+
+
+async def test_a_child_that_closes_its_input_but_lives_is_given_up() -> None:
+    async with running("close", "stdin") as child:
+        assert await child.receive() == b"ready"
+        assert await child.receive() is None
+        assert child.alive
+        with pytest.raises(AgentGoneError):
+            for _ in range(3):
+                await child.send(b"are you there?")
+
+
+async def test_a_sender_that_waits_for_a_child_is_freed_by_its_kill() -> None:
+    async with running("stubborn") as child, anyio.create_task_group() as tasks:
+        assert await child.receive() == b"ready"
+        failures: list[AgentGoneError] = []
+
+        async def send() -> None:
+            try:
+                while True:
+                    await child.send(b"x" * 2**16)
+            except AgentGoneError as error:
+                failures.append(error)
+
+        for _ in range(3):
+            tasks.start_soon(send)
+        await anyio.wait_all_tasks_blocked()
+        await child.kill()
+        with anyio.fail_after(LIMIT_S):
+            while len(failures) < 3:
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_after_a_kill_nothing_can_be_sent() -> None:
+    async with running("echo") as child:
+        await child.kill()
+        with pytest.raises(AgentGoneError, match="no longer reads"):
+            await child.send(b"x")
+
+
+async def test_a_line_whose_sender_was_cancelled_goes_out_whole() -> None:
+    async with running("read_when_told") as child:
+        assert await child.receive() == b"ready"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child.send, b"a" * 2**20)
+            tasks.start_soon(child.send, b"b" * 2**20)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        os.kill(child.pid, signal.SIGUSR1)
+        await child.send(b"next")
+        assert await child.receive() == b"1048576 aaaaaaaaaaaaaaaaaaaa"
+        assert await child.receive() == b"4 next"
+
+
+async def test_a_cancelled_receive_loses_nothing() -> None:
+    async with running("echo") as child:
+        for number_ in range(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(child.receive)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+            await child.send(b"x" * number_)
+            assert (await child.receive() or b"").startswith(str(number_).encode())
+
+
+async def test_two_kills_at_once_and_one_afterwards_all_return() -> None:
+    async with running("stubborn") as child:
+        assert await child.receive() == b"ready"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child.kill)
+            tasks.start_soon(child.kill)
+        assert child.returncode == -signal.SIGKILL
+        await child.kill()
+
+
+async def test_a_cancelled_kill_is_a_whole_kill() -> None:
+    async with running("stubborn") as child:
+        assert await child.receive() == b"ready"
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await child.kill()
+        assert child.returncode == -signal.SIGKILL
+
+
+async def test_a_kill_goes_on_when_its_task_is_cancelled_past_every_shield() -> None:
+    async with running("stubborn") as child:
+        assert await child.receive() == b"ready"
+        task = asyncio.ensure_future(child.kill())
+        await anyio.wait_all_tasks_blocked()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await child.wait() == -signal.SIGKILL
+
+
+async def test_a_child_ends_with_the_task_group_that_it_was_started_in() -> None:
+    async with anyio.create_task_group() as tasks:
+        child = await spawn(tasks, [*BEHAVIOUR, "stubborn"], ENV, Path.cwd())
+        assert await child.receive() == b"ready"
+        tasks.cancel_scope.cancel()
+    assert child.returncode == -signal.SIGKILL
+    await child.kill()
+
+
+async def test_a_child_can_be_killed_without_waiting() -> None:
+    async with running("leave_behind", "session", "stay") as child:
+        with handle(await number(child)) as grandchild, handle(child.pid) as leader:
+            child.kill_now()
+            child.kill_now()
+            await end_of(leader)
+            await end_of(grandchild)
+        await child.wait()
+        child.kill_now()
+
+
+async def test_nothing_is_left_of_fifty_children() -> None:
+    async with running("echo"):
+        pass  # the loop's own files are open from now on
+    files, processes = open_files(), children()
+    for number_ in range(50):
+        async with running(
+            ("echo", "stubborn", "exit_at_once")[number_ % 3], *("3",) * (number_ % 3 == 2)
+        ) as child:
+            if number_ % 2:
+                await child.receive()
+            await child.kill(grace_s=0.01)
+    assert open_files() == files
+    assert children() == processes
+
+
+@pytest.mark.parametrize("behaviour", [("stubborn",), ("leave_behind", "group", "stay")])
+async def test_when_we_are_killed_ourselves_the_group_is_killed(behaviour: tuple[str, ...]) -> None:
+    command = [sys.executable, child_owner.__file__, *BEHAVIOUR, *behaviour]
+    env = {**ENV, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        words = owner.stdout.readline().split()
+        pids = [int(word) for word in words if word.isdigit()]
+        assert len(pids) == len(behaviour) // 2 + 1
+        with handle(pids[0]) as leader, handle(pids[-1]) as last:
+            owner.kill()
+            await end_of(leader)
+            await end_of(last)
+
+
+async def test_the_watchdog_ends_with_the_child_that_it_guards() -> None:
+    before = children()
+    async with running("stubborn") as child:
+        await child.receive()
+        await anyio.wait_all_tasks_blocked()
+        assert len(children() - before) == 2
+        await child.kill()
+        assert children() == before
