@@ -63,7 +63,7 @@ _UNDER_OURS = frozenset({"features", "shell_environment_policy"})
 
 
 def reads_outside(config: Config) -> bool:
-    """May Codex's commands read what lies outside the workspace?"""
+    """Whether Codex's commands may read what lies outside the workspace."""
     return config.allow.external_reads or config.confinement is Confinement.READ_ONLY
 
 

@@ -14,7 +14,6 @@ Codex's own sandbox does it, by a *permission profile*. The plan reaches Codex i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,8 @@ from codex_fusion.environment import LAUNCH_VARIABLE, agent_environment
 from codex_fusion.errors import ConfinementError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codex_fusion.config import Config
     from codex_fusion.facts import Facts
 
@@ -151,8 +152,8 @@ def _of_the_workspace(facts: Facts) -> list[str]:
         lines.append(f"Not obeyed, only readable as files: {', '.join(facts.workspace_files)}.")
     if facts.unverified_git is not None:
         lines.append(
-            f"The workspace names {facts.unverified_git} as its git folder, which does not name the workspace: "
-            "it stays unreadable. If it is yours, put it into CODEX_FUSION_READ_ROOTS."
+            f"The workspace names {facts.unverified_git} as its git folder, which does not name the "
+            "workspace in turn: it stays unreadable. If it is yours, put it into CODEX_FUSION_READ_ROOTS."
         )
     return lines
 

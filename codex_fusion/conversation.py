@@ -52,6 +52,10 @@ class Conversation:
     """The mode that was verified at its start; a report of any other one ends the turn. None: not watched."""
     opened_at: float
     """On the driver's clock."""
+    confinement: str = ""
+    """What is in force, in plain words."""
+    agent_name: str = ""
+    model: str = ""
     notices: tuple[str, ...] = ()
     """What was found and set aside when it was opened; told once, with its first result."""
     round: int = 0

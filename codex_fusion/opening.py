@@ -5,13 +5,16 @@ Nothing is prompted in a session whose confinement was not read back as it was a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
-from codex_fusion import launch
+from codex_fusion import confinement, launch, nonce, surroundings
 from codex_fusion.conversation import Conversation
-from codex_fusion.errors import AgentStartError, ConfinementError
+from codex_fusion.errors import AgentError, AgentStartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +23,25 @@ if TYPE_CHECKING:
 
     from codex_fusion.agent import Agent
     from codex_fusion.config import Config
+    from codex_fusion.confinement import Plan
+    from codex_fusion.launch import Launch
+    from codex_fusion.surroundings import Surroundings
+
+ALWAYS = {"CODEX_ACP_PROMPT_SUGGESTIONS": "false"}
+"""codex-acp 2.6.0: with the failure opt-in it would ask the model, after each turn, what the user may type next."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An agent, how it is held, and the private folder that its launcher stands in."""
+
+    agent: Agent
+    plan: Plan
+    around: Surroundings
+
+    async def end(self) -> None:
+        await self.agent.kill()
+        self.around.remove()
 
 
 class AgentOpener:
@@ -29,36 +51,57 @@ class AgentOpener:
         self._config = config
         self._environ = environ
         self._tasks = tasks
-        self._agent: Agent | None = None
+        self._running: _Running | None = None
+        self._deaths = 0
+        self._closing = False
 
     async def open(self, say: Callable[[str], None]) -> Conversation:
         """See `conversation.Opener.open`."""
-        agent = self._agent
-        if agent is None or not agent.usable:
-            if agent is not None:
-                await agent.kill()
-            agent = self._agent = await self._start(say)
+        running = self._running
+        if running is None or not running.agent.usable:
+            if running is not None:
+                self._running = None
+                await running.end()
+            running = self._running = await self._start(say)
         try:
-            return await self._open_session(agent)
+            return await self._open_session(running)
         except BaseException:
-            # Whatever is half done in it is not used again.
-            await agent.kill()
+            # What is half done in it is in doubt: it is not used again.
+            with anyio.CancelScope(shield=True):
+                await running.end()
             raise
 
     async def close(self) -> None:
-        """See `conversation.Opener.close`."""
-        if self._agent is not None:
-            await self._agent.kill()
+        """See `conversation.Opener.close`. Nothing is started after it."""
+        self._closing = True
+        if self._running is not None:
+            await self._running.end()
 
-    async def _start(self, say: Callable[[str], None]) -> Agent:
+    async def _start(self, say: Callable[[str], None]) -> _Running:
+        found = launch.find(self._config, self._environ)
+        say(f"starting the agent: {found.source.value}")
+        around = surroundings.survey(self._config, found.argv, self._environ)
+        try:
+            plan = confinement.plan(self._config, around.facts, self._environ)
+            async with anyio.create_task_group() as both:
+                both.start_soon(_prove_sandbox, plan, around)
+                agent = await self._start_agent(found, plan)
+        except BaseException as error:
+            around.remove()
+            raise _alone(error) from error
+        return _Running(agent, plan, around)
+
+    async def _start_agent(self, found: Launch, plan: Plan) -> Agent:
         # acp takes 0.4 s to import, which a server's start does not need.
         from codex_fusion import process
         from codex_fusion.agent import Agent
 
-        found = launch.find(self._config, self._environ)
-        say(f"starting the agent: {found.source.value}")
+        if self._closing:
+            raise AgentStartError("The server is shutting down.")
+        # Never the workspace: npx and Codex's app-server take code and configuration from their cwd.
+        home = Path(nonce.home_folder(self._environ) or "/")
         child = await process.spawn(
-            self._tasks, found.argv, dict(self._environ), found.cwd or self._config.workspace
+            self._tasks, found.argv, {**plan.environment, **ALWAYS}, found.cwd or home
         )
         try:
             with anyio.fail_after(found.start_limit_s):
@@ -70,17 +113,41 @@ class AgentOpener:
                 child.stderr_tail,
             ) from error
 
-    async def _open_session(self, agent: Agent) -> Conversation:
-        report = await agent.open_session(str(self._config.workspace))
+    async def _open_session(self, running: _Running) -> Conversation:
+        agent, plan, facts = running.agent, running.plan, running.around.facts
+        report = await agent.open_session(str(facts.workspace))
         session_id = report.session_id or ""
-        wanted = "read-only"
-        if agent.modes.get(session_id) != wanted:
-            await agent.set_mode(session_id, wanted)
-        reported = agent.modes.get(session_id)
-        if reported != wanted:
-            raise ConfinementError(
-                f"The agent reports the mode {reported!r}; {wanted!r} was asked. No prompt was sent.",
-                "Use codex-acp at the supported version (`codex-fusion doctor` tells).",
-                agent.stderr,
-            )
-        return Conversation(agent, session_id, wanted, anyio.current_time())
+        if error := confinement.check(plan, agent.modes.get(session_id)):
+            raise error
+        return Conversation(
+            agent,
+            session_id,
+            plan.mode,
+            anyio.current_time(),
+            confinement=plan.description,
+            notices=plan.set_aside,
+            agent_name=f"{agent.report.name} {agent.report.version}".strip(),
+            model=" ".join(word for word in (report.model, report.effort) if word),
+        )
+
+
+async def _prove_sandbox(plan: Plan, around: Surroundings) -> None:
+    """Can this system sandbox at all? Tried beside the agent's handshake, without a model.
+
+    :raises ConfinementError: it can't, or it holds less than was planned.
+    """
+    if plan.mode is None or around.facts.codex is None:
+        return
+    from codex_fusion import probe
+
+    tried = await anyio.to_thread.run_sync(probe.try_sandbox, plan, around, abandon_on_cancel=True)
+    if error := probe.judge(plan, tried):
+        raise error
+
+
+def _alone(error: BaseException) -> BaseException:
+    """The one error out of a task group: of several, ours is the one that explains."""
+    while isinstance(error, BaseExceptionGroup):
+        ours = error.subgroup(AgentError)
+        error = (ours or error).exceptions[0]
+    return error

@@ -7,6 +7,7 @@ that waits on a pipe which only we hold open, then kills the group.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -51,43 +52,59 @@ async def spawn(
             "The agent was not started: codex-fusion needs process groups, which Windows does not have.",
             "Run Claude Code and codex-fusion in WSL.",
         )
+    try:
+        process, stdin, stdout, stderr = await _open(argv, env, cwd)
+    except (OSError, ValueError) as error:
+        raise _not_started(argv, cwd, error) from error
+    child = Child(process, stdin, stdout, stderr, line_limit)
+    try:
+        await tasks.start(child._watch_over)  # noqa: SLF001 (its other half)
+    except BaseException:
+        child.kill_now()  # cancelled before anyone watched over it
+        child._close()  # noqa: SLF001
+        raise
+    return child
+
+
+async def _open(
+    argv: Sequence[str], env: Mapping[str, str], cwd: Path
+) -> tuple[Process, WriteEnd, ReadEnd, ReadEnd]:
+    """Start the process, and return it with our ends of its stdin, stdout and stderr."""
     fds: list[int] = []
     try:
         for _ in range(3):
             fds += os.pipe()
         in_theirs, in_ours, out_ours, out_theirs, err_ours, err_theirs = fds
-        process = await anyio.open_process(
-            argv,
-            stdin=in_theirs,
-            stdout=out_theirs,
-            stderr=err_theirs,
-            env=env,
-            cwd=cwd,
-            start_new_session=True,
-        )
-    except BaseException as error:
+        # A cancelled start would leave a killed process that nobody reaps; it takes milliseconds at most.
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(
+                argv,
+                stdin=in_theirs,
+                stdout=out_theirs,
+                stderr=err_theirs,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+    except BaseException:
         for fd in fds:
             os.close(fd)
-        if isinstance(error, OSError | ValueError):
-            raise _not_started(argv, cwd, error) from error
         raise
     for fd in (in_theirs, out_theirs, err_theirs):
         os.close(fd)
-    child = Child(process, WriteEnd(in_ours), ReadEnd(out_ours), ReadEnd(err_ours), line_limit)
-    await tasks.start(child._watch_over)  # noqa: SLF001 (its other half)
-    return child
+    return process, WriteEnd(in_ours), ReadEnd(out_ours), ReadEnd(err_ours)
 
 
 def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) -> AgentStartError:
     command = shlex.join(argv)
-    if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename == str(cwd):
+    if isinstance(error, OSError) and str(error.filename) == str(cwd):
         return AgentStartError(
-            f"The agent was not started: the folder {cwd} is not there.",
-            "Set CODEX_FUSION_WORKSPACE to a folder that is.",
+            f"The agent was not started: its folder {cwd} can't be entered ({error.strerror}).",
+            "Set CODEX_FUSION_WORKSPACE to a folder that can.",
         )
     match error:
         case FileNotFoundError():
-            why = f"there is no program {argv[0]}"
+            why = f"the program {argv[0]}, or what it runs with, is not there"
             remedy = (
                 "Install it (`codex-fusion setup`), or set CODEX_FUSION_ACP_COMMAND to the agent's command."
             )
@@ -96,6 +113,9 @@ def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) ->
             remedy = (
                 f"Make it executable (`chmod +x {shlex.quote(argv[0])}`), or set CODEX_FUSION_ACP_COMMAND."
             )
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            why = "too many files are open"
+            remedy = "Raise the limit (`ulimit -n`) for the program that starts codex-fusion, then reconnect."
         case _:
             why = str(error)
             remedy = "Run that command in a terminal to see why."
@@ -188,7 +208,8 @@ class Child:
     async def kill(self, grace_s: float = _GRACE_S) -> None:
         """End it and everything below it: closed stdin and SIGTERM, after the grace SIGKILL.
 
-        Returns when all is gone and closed, in well under a second, also when it had exited by itself.
+        Returns when it is reaped, everything below it has got SIGKILL, and the pipes are closed: in well
+        under a second, also when it had exited by itself before.
         """
         if not self._kill_wanted.is_set():
             self._grace_s = grace_s
@@ -288,7 +309,7 @@ class Child:
 class _Watchdog:
     """Kills a group when this process is gone. Until it is armed, and where it can't be, nothing does."""
 
-    _SCRIPT = 'read -r _ || kill -KILL -- "-$1"'
+    _SCRIPT = 'read -r _ || kill -s KILL -- "-$1"'
 
     def __init__(self) -> None:
         self._process: Process | None = None
@@ -300,15 +321,16 @@ class _Watchdog:
             # Nobody inherits our end: it closes when we die, and then the shell sees the end of file.
             theirs, ours = os.pipe()
             try:
-                self._process = await anyio.open_process(
-                    ["/bin/sh", "-c", self._SCRIPT, "codex-fusion-watchdog", str(group)],
-                    stdin=theirs,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env={},
-                    cwd="/",
-                    start_new_session=True,
-                )
+                with anyio.CancelScope(shield=True):  # as in `spawn`
+                    self._process = await anyio.open_process(
+                        ("/bin/sh", "-c", self._SCRIPT, "codex-fusion-watchdog", str(group)),
+                        stdin=theirs,
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                        env={},
+                        cwd="/",
+                        start_new_session=True,
+                    )
             except BaseException:
                 os.close(ours)
                 raise

@@ -281,7 +281,8 @@ def _mark(names: Sequence[str], texts: str) -> str:
     Judged generously, since a number harms nothing: letter case, look-alikes, spaces and invisible characters
     hide no tag.
     """
-    plain = unicodedata.normalize("NFKC", texts)
+    # Each character by itself: put in order, a long run of accents would take quadratic time.
+    plain = texts.translate({ord(char): unicodedata.normalize("NFKC", char) for char in set(texts)})
     letters = re.sub(r"[^\w</]", "", plain.casefold())
     if not re.search(f"</*(?:{'|'.join(names)})", letters):
         return ""

@@ -1,11 +1,12 @@
 r"""Keys, tokens and authorization headers out of what is logged, kept or returned as an error. Pure.
 
-It knows formats, not entropy: a commit's SHA, a UUID or a path stays as it is, and a secret that has neither a
-known shape nor a telling name before it is not found. So this is the second net; the first is that no secret
-gets here (the environment's allowlist). Scrub before a text is cut short: half a key has no known shape.
+It knows formats, not entropy: a commit's SHA, a UUID or a path stays as it is, and a secret that has neither
+a known shape nor a telling name before it is not found. So this is the second net; the first is that no
+secret gets here (the environment's allowlist). Scrub before a text is cut short: half a key has no known
+shape.
 
-Why not a library: detect-secrets scans files line by line, brings requests and PyYAML, and reports rather than
-replaces; redact-secret is a beta with a native core; redactkit knows the names of keys only (November 2026).
+Why not a library: detect-secrets scans files line by line, brings requests and PyYAML, and reports rather
+than replaces; redact-secret is a beta with a native core; redactkit knows only the names of keys (late 2026).
 
 Every pattern takes linear time on any input: what repeats is bounded, or possessive (`++`) behind a fixed
 start. And to scrub twice is to scrub once: nothing here takes `[redacted]` for a secret.
@@ -29,7 +30,12 @@ _DEPTH: Final = 64  # of nested values: below that nothing is looked at, so noth
 # Tokens with a prefix of their own, each after a text that it can't do without: most texts have none of them.
 
 # No letter or digit of the same word before it, unless that ends an escape (`\n`, `%3D`, a colour's `m`).
-_WORD = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=[\[;][0-9]m)|(?<=[\[;][0-9]{2}m))"
+# What was scrubbed stays a part of its word, or the second time would find other words than the first.
+_WORD = (
+    r"(?<!\[redacted\])"
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=[\[;][0-9]m)|(?<=[\[;][0-9]{2}m))"
+)
+_ENDED = r"(?!\[redacted\]|[\w-])"
 _TOKENS: Final = tuple(
     (text, re.compile(pattern, re.ASCII))
     for text, pattern in (
@@ -38,7 +44,7 @@ _TOKENS: Final = tuple(
         ("gh", r"gh[oprsu]_[A-Za-z0-9]{30,}+"),  # GitHub
         ("github_pat_", r"github_pat_\w{22,}+"),
         ("gl", r"gl(?:pat|oas|rt|dt|ptt|cbt|agent|soat|ffct|imt|ft)-[\w.-]{20,}+"),  # GitLab
-        ("IA", rf"{_WORD}A[KS]IA[0-9A-Z]{{16}}(?![0-9A-Za-z])"),  # AWS
+        ("IA", rf"{_WORD}A[KS]IA[0-9A-Z]{{16}}{_ENDED}"),  # AWS
         ("AIza", r"AIza[\w-]{35,}+"),  # Google
         ("GOCSPX-", r"GOCSPX-[\w-]{20,}+"),
         ("ya29.", rf"{_WORD}ya29\.[\w.-]{{20,}}+"),
@@ -57,8 +63,8 @@ _TOKENS: Final = tuple(
         ("pplx-", rf"{_WORD}pplx-[A-Za-z0-9]{{30,}}+"),
         ("r8_", rf"{_WORD}r8_[A-Za-z0-9]{{30,}}+"),  # Replicate
         ("SG.", rf"{_WORD}SG\.[\w-]{{16,}}+\.[\w-]{{16,}}+"),  # SendGrid
-        ("SK", rf"{_WORD}SK[0-9a-f]{{32}}(?![0-9A-Za-z])"),  # Twilio
-        (":AA", rf"{_WORD}[0-9]{{8,10}}:AA[\w-]{{33}}(?![\w-])"),  # Telegram
+        ("SK", rf"{_WORD}SK[0-9a-f]{{32}}{_ENDED}"),  # Twilio
+        (":AA", rf"{_WORD}[0-9]{{8,10}}:AA[\w-]{{33}}{_ENDED}"),  # Telegram
         ("_v1_", r"do[opr]_v1_[0-9a-f]{40,}+"),  # DigitalOcean
         ("shp", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32,}+"),  # Shopify
         ("dapi", rf"{_WORD}dapi[0-9a-f]{{32,}}+"),  # Databricks
@@ -80,6 +86,7 @@ _QUOTE = r"\\{0,3}[\"']?"  # in JSON inside JSON the quotes are escaped
 _HEADER = rf"{_QUOTE}{_GAP}[:=,]{_GAP}{_QUOTE}"
 _ONE = r"(?:Bearer|Basic|Token|ApiKey|Negotiate|NTLM|DPoP|SharedKey)"  # schemes with one word after them
 _MANY = r"(?:AWS4-HMAC-SHA256|Hawk|OAuth|Signature)"  # and with a list
+_QUERY = r"key|sig|signature|auth|code|x-(?:amz|goog)-(?:signature|credential)"
 _NOT_MARK = r"[^\s\"'\\\[\],;]"
 _KEPT: Final = tuple(
     (text, re.compile(pattern, flags | re.ASCII))
@@ -102,8 +109,7 @@ _KEPT: Final = tuple(
         ("password", r"(\blogin[ \t]+\S{1,128}[ \t]+password[ \t]+)[^\s\[]\S*+()", re.IGNORECASE),  # .netrc
         (
             "=",
-            r"([?&](?:key|sig|signature|auth|code|x-(?:amz|goog)-(?:signature|credential))=)"
-            r"[^\s\"'&#<>\[\]\\]{8,}+()",
+            rf"([?&](?:{_QUERY})=)[^\s\"'&#<>\[\]\\]{{8,}}+()",
             re.IGNORECASE,
         ),
     )
@@ -119,12 +125,12 @@ _KEYS = (
 )
 _SUFFIX = r"(?:[_-](?:[0-9]{1,3}|value|prod|production|dev|test|staging|live|old|new|base64))?"
 _NAME = rf"(?P<name>(?:(?P<password>{_PASSWORD})|{_KEYS}){_SUFFIX})"
-_TYPED = r":[ \t]{0,2}[\w.]{1,40}(?:\[[\w., |]{1,40}\])?(?:[ \t]?\|[ \t]?[\w.]{1,20})?[ \t]{0,2}="
+_TYPED = r":[ \t]{0,2}[\w.]{1,40}(?:\[[\w., |]{1,40}\])?(?: \| [\w.]{1,20})? = (?=\\{0,3}[\"'`])"
 _EQUALS = rf"(?P<equals>{_TYPED}|=>|:=|==?)"
 _QUOTED = r"(?P<quote>\\{0,4}[\"'`])(?P<quoted>(?:(?!(?P=quote))(?:\\.|[^\\\r\n]))*+)"
 _BARE = r"(?P<bare>(?:[^\s\"'`,;&<>(){}\[\]|\\]|\\(?![nrt\"'\\]))++)"
 _ASSIGNED: Final = re.compile(
-    rf"{_NAME}\\{{0,4}}[\"'`]?\]?(?P<gap>{_GAP})(?:{_EQUALS}|:){_GAP}(?:{_QUOTED}|{_BARE})",
+    rf"{_NAME}\\{{0,4}}[\"'`]?\]?(?P<gap>{_GAP})(?>{_EQUALS}|:){_GAP}(?:{_QUOTED}|{_BARE})",
     re.IGNORECASE | re.ASCII,
 )
 _FLAG: Final = re.compile(
@@ -138,16 +144,19 @@ _SENSITIVE: Final = re.compile(
 _HARMLESS: Final = re.compile(
     r"none|null|nil|undefined|true|false|yes|no|str|string|text|bytes|int|number|bool|boolean|object|any|secretstr"
     r"|required|optional|unset|empty|redacted|hidden|\[redacted\]"
-    r"|[*.xX•_-]+|\$\{?\w+\}?|<[^<>]*>|\{[^{}]*\}|%\w*%?",
+    r"|[*.xX•_$%#-]+|\$\{?\w+\}?|<[^<>]*>|\{[^{}]*\}|%\w*%?",
     re.IGNORECASE,
 )
 _REFERENCE: Final = re.compile(r"(?:[A-Za-z_]+\.)+[A-Za-z_]+")  # `settings.api_key`
 _CLASS: Final = re.compile(r"(?:[A-Z][a-z]+)+")  # `AccessToken`
 _LONG: Final = 40  # no word of a text is as long; and no longer word is looked at twice
+_SHORT: Final = 6
+_COUNT: Final = 8
+_PAIR: Final = 2
 
 
 def scrub(text: str) -> str:
-    """`text` with `[redacted]` for each secret in it that can be recognized; what names the secret is kept."""
+    """`text` with `[redacted]` for each secret that can be recognized in it; what names a secret is kept."""
     low = text.lower()
     for needed, pattern in _KEPT:
         if needed in low:
@@ -164,7 +173,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_value(value: object) -> object:
-    """A JSON-like value with every text in it scrubbed, and with what stands under a telling name taken out."""
+    """A JSON-like value with every text in it scrubbed, and what stands under a telling name taken out."""
     return _value(value, hide=False, depth=0)
 
 
@@ -196,9 +205,9 @@ def _replace(pattern: re.Pattern[str], text: str, judge: Callable[[re.Match[str]
 
 
 def _telling(found: re.Match[str]) -> bool:
-    """Whether `name = value` holds a secret, and not a type, a reference, a placeholder or a word of a sentence."""
+    """Whether `name = value` holds a secret, not a type, a reference, a placeholder, a word of a sentence."""
     value = found["quoted"] if found["bare"] is None else found["bare"]
-    if _HARMLESS.fullmatch(value) or _alike(value, found["name"]):
+    if _HARMLESS.fullmatch(value) or _handed_on(value, found):
         return False
     if found["bare"] is None:
         return bool(value) and (found["password"] is not None or _looks_secret(value) or _one_word(value))
@@ -218,6 +227,8 @@ def _password(found: re.Match[str], value: str) -> bool:
         return False  # the working folder
     if found["equals"] is not None:
         return True
+    if found["name"].lower() == "pass":
+        return False  # a test's
     return _looks_secret(value) or (_whole_line(found) and not _CLASS.fullmatch(value))
 
 
@@ -232,28 +243,30 @@ def _whole_line(found: re.Match[str]) -> bool:
 
 
 def _telling_flag(found: re.Match[str]) -> bool:
-    """As `_telling`, for `--token value`: a space is all that stands between, as in a sentence about the flag."""
+    """As `_telling`, for `--token value`: only a space stands between, as in a sentence about the flag."""
     value = found["quoted"] if found["bare"] is None else found["bare"]
     return not _HARMLESS.fullmatch(value) and (len(value) >= _LONG or _looks_secret(value))
 
 
 def _looks_secret(value: str) -> bool:
-    """Longer than most words, and with a character that no word has."""
+    """Longer than a short word, and with a character that no word has; a short number is a count."""
     word = value.rstrip(".:!?")
-    return (
-        len(word) >= 6
-        and not (word.isdigit() and len(word) < 8)
-        and re.search(r"[0-9+=!@#$%^*~]", word) is not None
-    )
+    if len(word) < _SHORT or (word.isdigit() and len(word) < _COUNT):
+        return False
+    return re.search(r"[0-9+=!@#$%^*~]", word) is not None
 
 
 def _one_word(value: str) -> bool:
-    return len(value) >= 6 and " " not in value
+    return len(value) >= _SHORT and " " not in value
 
 
-def _alike(value: str, name: str) -> bool:
-    """`token=token`: a variable handed on."""
-    return value.replace("_", "").casefold() == name.replace("_", "").replace("-", "").casefold()
+def _handed_on(value: str, found: re.Match[str]) -> bool:
+    """Whether the value is a variable of that name: `token=token`, `clientSecret=client_secret`."""
+    variable = value.replace("_", "").casefold()
+    name = found["name"].replace("_", "").replace("-", "").casefold()
+    if found["password"] is not None:
+        return variable == name
+    return variable.isalpha() and len(variable) < _LONG and variable.endswith(name)
 
 
 def _value(value: object, *, hide: bool, depth: int) -> object:
@@ -285,4 +298,4 @@ def _sensitive(name: object) -> bool:
 
 def _introduces(before: object, length: int) -> bool:
     """Whether an element is the value of the one before it: `["--token", …]`, or a header as a pair."""
-    return _sensitive(before) and isinstance(before, str) and (before.startswith("-") or length == 2)
+    return _sensitive(before) and isinstance(before, str) and (before.startswith("-") or length == _PAIR)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_fusion.config import Confinement
 from codex_fusion.render import explain
 
 if TYPE_CHECKING:
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
     from codex_fusion.outcome import Outcome
     from codex_fusion.session import Snapshot
 
-_CONFINED = {
-    Confinement.STRICT: "strict: Codex reads the workspace, its git directory, system tools and his own installation; nothing else exists for him",
-    Confinement.READ_ONLY: "read-only: Codex's commands write nothing and have no network, but can read the whole disk",
-    Confinement.AGENT: "agent: whatever the agent does by itself; codex-fusion confines nothing",
-}
 PARTIAL_SHOWN = 2_000
 """Characters of a failed turn's text that `status` repeats: its call may never have been answered."""
 
@@ -27,7 +21,7 @@ def describe(config: Config, now: Snapshot, log_problem: str | None) -> str:
     lines = [
         f"workspace: {config.workspace}",
         f"agent: {_agent(now)}",
-        f"confinement: {_CONFINED[config.confinement]}",
+        f"confinement: {_confinement(config, now)}",
         f"allowed ahead of time: {_allowed(config)}",
         f"session: {_session(now)}",
         f"now: {_doing(now)}",
@@ -43,9 +37,16 @@ def _agent(now: Snapshot) -> str:
     if now.conversation is None:
         return "no session (the next call opens one)"
     if now.agent_alive:
-        return "running"
+        about = ", ".join(word for word in (now.conversation.agent_name, now.conversation.model) if word)
+        return f"running ({about})" if about else "running"
     code = now.conversation.agent.returncode
     return "not running" + (f" (exit code {code})" if code is not None else "") + "; the next call starts it anew"
+
+
+def _confinement(config: Config, now: Snapshot) -> str:
+    if now.conversation is None:
+        return f"{config.confinement.value} (put in force, and verified, when a session is opened)"
+    return now.conversation.confinement
 
 
 def _allowed(config: Config) -> str:

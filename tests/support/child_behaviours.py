@@ -60,7 +60,10 @@ def polite() -> NoReturn:
 
 
 def leave_behind(where: str, then: str) -> None:
-    """Fork one that ignores SIGTERM and holds all pipes, in the group or a session of its own; tell its pid."""
+    """Tell the pid of a fork that ignores SIGTERM and holds all pipes, in the group or its own session.
+
+    Then stay, or exit at the next line.
+    """
     ready, tell = os.pipe()
     pid = os.fork()
     if not pid:
@@ -73,10 +76,11 @@ def leave_behind(where: str, then: str) -> None:
     say(str(pid))
     if then == "stay":
         stubborn()
+    sys.stdin.readline()  # and exit
 
 
 def fill_stderr(size: str) -> None:
-    """Write that many bytes to stderr, without a newline, then `END`; say so, and exit at the end of stdin."""
+    """Write that many bytes and `END` to stderr, no newline; say so, and exit at the end of stdin."""
     rest = int(size)
     while rest:
         rest -= os.write(STDERR, b"x" * min(rest, 2**16))

@@ -140,6 +140,7 @@ class Rogue:
 
     def living(self) -> list[int]:
         """The agent's processes that live, its children among them."""
+        self._catch_up()
         with self._changed:
             return sorted(self._living.values())
 
@@ -156,6 +157,7 @@ class Rogue:
 
     def wait_until_gone(self, *, limit_s: float = WAIT_LIMIT_S) -> None:
         """Until no process of the agent's is left."""
+        self._catch_up()
         self._wait(lambda: not self._living, "the end of all its processes", limit_s)
 
     async def happens(
@@ -184,17 +186,25 @@ class Rogue:
 
     def _order(self, order: dict[str, Any]) -> None:
         line = json.dumps(order).encode() + b"\n"
+        self._catch_up()
         with self._changed:
             for connection in self._living:
                 with suppress(BrokenPipeError, ConnectionResetError):
                     connection.sendall(line)
 
+    def _catch_up(self) -> None:
+        """Until the connection is known of every process that the log knows of."""
+        begun = sum("pid" in record for record in self.log())
+        self._wait(
+            lambda: sum("pid" in record for record in self._records) >= begun, "connections", WAIT_LIMIT_S
+        )
+
     def _wait(self, true: Callable[[], bool], what: str, limit_s: float) -> None:
         with self._changed:
             if self._changed.wait_for(true, limit_s):
                 return
-            last = "\n".join(json.dumps(record)[:300] for record in self._records[-12:])
             pids = sorted(self._living.values())
+        last = "\n".join(json.dumps(record)[:300] for record in self.log()[-12:])
         msg = f"Waited {limit_s} s for {what}. Living: {pids}. The agent's last records:\n{last}"
         raise AssertionError(msg)
 
