@@ -6,44 +6,81 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codex_fusion import config as configuration
-from codex_fusion.errors import ConfigurationError
+from codex_fusion.errors import ConfigurationError, FusionError, alone
+
+if TYPE_CHECKING:
+    from codex_fusion.config import Config
 
 USAGE = """\
-usage: codex-fusion [serve]      serve MCP on stdin and stdout (what a client starts)
-       codex-fusion demo         see a debate without any account
+usage: codex-fusion [serve]          serve MCP on stdin and stdout (what a client starts)
+       codex-fusion demo             see a debate, without any account
+       codex-fusion setup            install the tested codex-acp for yourself
+       codex-fusion doctor [--json]  check what works here, and prove how Codex is confined
        codex-fusion --version
+
+It is configured by the environment:
 """
+INTERRUPTED = 130
+"""The exit code of a command that a person, or a closed pipe, ended."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(given)
+    except BaseException as raised:
+        error = alone(raised)
+        if isinstance(error, FusionError):
+            sys.stderr.write(f"codex-fusion: {error.explain()}\n")
+            return 1
+        if isinstance(error, KeyboardInterrupt | BrokenPipeError):
+            return INTERRUPTED
+        raise
+
+
+def _run(given: list[str]) -> int:
     match given:
         case [] | ["serve"]:
             return _serve()
         case ["demo"]:
             return _demo()
+        case ["setup"]:
+            return _setup()
+        case ["doctor"] | ["doctor", "--json"]:
+            return _doctor(as_json="--json" in given)
         case ["--version"]:
             sys.stdout.write(f"codex-fusion {version('codex-fusion')}\n")
             return 0
-        case ["-h" | "--help"]:
-            sys.stdout.write(USAGE)
+        case ["-h" | "--help" | "help"]:
+            sys.stdout.write(USAGE + _variables())
             return 0
         case _:
-            sys.stderr.write(USAGE)
+            sys.stderr.write(f"codex-fusion: unknown command: {' '.join(given)}\n{USAGE}{_variables()}")
             return 2
 
 
+def _variables() -> str:
+    width = max(len(variable.name) for variable in configuration.VARIABLES)
+    return "".join(f"  {v.name:<{width}}  {v.meaning} ({v.default})\n" for v in configuration.VARIABLES)
+
+
+def _read_config() -> Config:
+    return configuration.read(os.environ, Path.cwd())
+
+
 def _serve() -> int:
-    import anyio  # noqa: PLC0415 only this command needs it
+    import anyio
 
-    from codex_fusion.server import serve  # noqa: PLC0415
+    from codex_fusion.server import serve
 
+    if sys.stdin.isatty():
+        sys.stderr.write("codex-fusion serves MCP on stdin: an MCP client starts it. See `codex-fusion --help`.\n")
     try:
-        config = configuration.read(os.environ, Path.cwd())
-        problem = None
+        config, problem = _read_config(), None
     except ConfigurationError as error:
         config, problem = None, error
     anyio.run(serve, config, problem)
@@ -56,6 +93,26 @@ def _demo() -> int:
     from codex_fusion.demo import demo
 
     return anyio.run(demo)
+
+
+def _doctor(*, as_json: bool) -> int:
+    from functools import partial
+
+    import anyio
+
+    from codex_fusion.doctor import doctor
+
+    return anyio.run(partial(doctor, _read_config(), sys.stdout, as_json=as_json))
+
+
+def _setup() -> int:
+    from codex_fusion import install
+
+    folder = install.data_folder(os.environ)
+    sys.stdout.write(f"Installing {' and '.join(install.PINNED)} into {folder} …\n")
+    sys.stdout.flush()
+    sys.stdout.write(f"Installed: {install.install(folder)}\nNow run `codex-fusion doctor`.\n")
+    return 0
 
 
 if __name__ == "__main__":

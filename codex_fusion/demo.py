@@ -35,26 +35,34 @@ class Stage:
     def say(self, text: str = "") -> None:
         """Print lines that stay."""
         self._clear()
-        for line in text.splitlines() or [""]:
-            wrapped = textwrap.wrap(line, self._width, subsequent_indent="   ", break_on_hyphens=False)
-            self._out.write("\n".join(wrapped or [""]) + "\n")
-        self._out.flush()
+        self._write(text)
 
-    async def progress(self, _count: float, _total: float | None, message: str | None) -> None:
-        """Show one progress message; on a terminal running text replaces itself, as a client shows it."""
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG002 mcp's names
+        """Show one progress message. Running text replaces itself, as in a client; a pipe gets its end only."""
         for line in (message or "").splitlines():
-            if self._live and not line.startswith("↳"):
+            if line.startswith("↳"):
+                self.say(f"   {line}")
+            elif self._live:
                 self._clear()
                 self._last = f"   {line}"[: self._width - 1]
                 self._out.write(self._last)
                 self._out.flush()
             else:
-                self.say(f"   {line}")
+                self._last = f"   {line}"
+
+    def _write(self, text: str) -> None:
+        for line in text.splitlines() or [""]:
+            hang = " │ " if line.startswith(" │ ") else "     "
+            wrapped = textwrap.wrap(line, self._width, subsequent_indent=hang, break_on_hyphens=False)
+            self._out.write("\n".join(wrapped or [""]) + "\n")
+        self._out.flush()
 
     def _clear(self) -> None:
-        if self._last:
+        if self._live and self._last:
             self._out.write("\r\x1b[2K")
-            self._last = ""
+        elif self._last:
+            self._write(self._last)
+        self._last = ""
 
 
 async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:

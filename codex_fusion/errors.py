@@ -65,3 +65,11 @@ class ConfinementError(AgentError):
 
 class AgentGoneError(AgentError):
     """It ended, or its connection broke, while something was expected of it."""
+
+
+def alone(error: BaseException) -> BaseException:
+    """The one error that explains, out of the groups that task groups raise: ours, if one is among them."""
+    while isinstance(error, BaseExceptionGroup):
+        ours = error.subgroup(FusionError)
+        error = (ours or error).exceptions[0]
+    return error

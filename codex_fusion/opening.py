@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from codex_fusion import confinement, launch, nonce, surroundings
 from codex_fusion.conversation import Conversation
-from codex_fusion.errors import AgentError, AgentStartError
+from codex_fusion.errors import AgentStartError, alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ class AgentOpener:
                 agent = await self._start_agent(found, plan)
         except BaseException as error:
             around.remove()
-            raise _alone(error) from error
+            raise alone(error) from error
         return _Running(agent, plan, around)
 
     async def _start_agent(self, found: Launch, plan: Plan) -> Agent:
@@ -143,11 +143,3 @@ async def _prove_sandbox(plan: Plan, around: Surroundings) -> None:
     tried = await anyio.to_thread.run_sync(probe.try_sandbox, plan, around, abandon_on_cancel=True)
     if error := probe.judge(plan, tried):
         raise error
-
-
-def _alone(error: BaseException) -> BaseException:
-    """The one error out of a task group: of several, ours is the one that explains."""
-    while isinstance(error, BaseExceptionGroup):
-        ours = error.subgroup(AgentError)
-        error = (ours or error).exceptions[0]
-    return error

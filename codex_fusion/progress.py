@@ -22,6 +22,8 @@ class Progress:
         self._sent = now - MIN_INTERVAL_S
         self._heard = now
         self._activity: list[str] = []
+        self._unseen = 0
+        """Lines of activity that the next message has no room for."""
         self._state: str | None = None
         self.doing = "starting"
 
@@ -30,6 +32,9 @@ class Progress:
         self._heard = now
         if line.startswith("↳"):
             self._activity.append(line)
+            if len(self._activity) > ACTIVITY_SHOWN:  # kept no longer: a slow reader must not fill our memory
+                del self._activity[0]
+                self._unseen += 1
             self._state = None
         else:
             self._state = line
@@ -58,9 +63,8 @@ class Progress:
         return message
 
     def _compose(self) -> str:
-        lines = self._activity[-ACTIVITY_SHOWN:]
-        hidden = len(self._activity) - len(lines)
-        more = [f"↳ ({hidden} more)"] if hidden else []
+        more = [f"↳ ({self._unseen} more)"] if self._unseen else []
         state = [self._state] if self._state is not None else []
-        self._activity, self._state = [], None
-        return "\n".join((*more, *lines, *state))
+        message = "\n".join((*more, *self._activity, *state))
+        self._activity, self._unseen, self._state = [], 0, None
+        return message

@@ -10,6 +10,7 @@ from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
 from codex_fusion.prompts import FINAL_ROUND
 from codex_fusion.scrub import scrub
 from codex_fusion.verdict import VerdictState
+from codex_fusion.wording import one_line
 
 if TYPE_CHECKING:
     from codex_fusion.errors import FusionError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 META_KEY = "codex-fusion/turn"
 DIFF_LIMIT = 200_000
 """Characters of a file beyond which its change is shown whole, old and new, not as a computed diff."""
+LINE_LIMIT = 10_000
+"""Characters of what a request's line shows of one field."""
 
 _ERRORS = (Status.CANCELLED, Status.TIMEOUT, Status.FAILED, Status.BUSY)
 
@@ -83,31 +86,44 @@ def _request(asked: OpenRequest) -> str:
     tool = asked.request.tool
     lines = [f"**{asked.id}** — {asked.what}"]
     if tool.command is not None:
-        lines += ["command:", fence(tool.command), f"folder: {tool.cwd or '(not told)'}"]
+        lines += ["command:", fence(tool.command), f"folder: {_line(tool.cwd or '(not told)')}"]
     paths = [p for p in tool.paths if p not in {c.path for c in tool.changes}]
     if paths:
-        lines.append(f"paths: {', '.join(paths)}")
-    lines += [part for change in tool.changes for part in (f"change of {change.path}:", fence(_diff(change), "diff"))]
+        lines.append(f"paths: {', '.join(map(_line, paths))}")
+    for change in tool.changes:
+        lines += [f"change of {_line(change.path)}:", fence(_diff(change), "diff")]
     if tool.command is None and not tool.paths and not tool.changes:
-        lines.append(f"the agent calls it: {tool.title or '(nothing)'} ({tool.kind.value})")
-    lines.append(f"Codex's reason: {asked.request.reason or '(none given)'}")
+        lines.append(f"the agent calls it: {_line(tool.title) or '(nothing)'} ({tool.kind.value})")
+    lines.append(f"Codex's reason: {_line(asked.request.reason or '(none given)')}")
     lines.append(f"why you are asked: {asked.why}")
     return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    """On one line, whatever the agent wrote: nothing of it can pass for a line of ours."""
+    return one_line(text, LINE_LIMIT)
 
 
 def _diff(change: FileChange) -> str:
     if len(change.new_text) + len(change.old_text or "") > DIFF_LIMIT:
         old = "" if change.old_text is None else f"(the old text)\n{change.old_text}\n"
         return f"{old}(the new text)\n{change.new_text}"
-    old_lines = (change.old_text or "").splitlines()
     lines = difflib.unified_diff(
-        old_lines,
-        change.new_text.splitlines(),
-        "/dev/null" if change.old_text is None else change.path,
-        change.path,
+        _lines(change.old_text or ""),
+        _lines(change.new_text),
+        "/dev/null" if change.old_text is None else _line(change.path),
+        _line(change.path),
         lineterm="",
     )
-    return "\n".join(lines)
+    return "\n".join(lines) or ("(a new, empty file)" if change.old_text is None else "(nothing changes)")
+
+
+def _lines(text: str) -> list[str]:
+    """As git sees them: a change of line ends alone, or of the last one, is a change."""
+    lines = text.split("\n")
+    if not lines[-1]:
+        return lines[:-1]
+    return [*lines[:-1], f"{lines[-1]}\n\\ No newline at end of file"]
 
 
 def fence(text: str, language: str = "") -> str:

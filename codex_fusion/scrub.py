@@ -29,11 +29,12 @@ _DEPTH: Final = 64  # of nested values: below that nothing is looked at, so noth
 
 # Tokens with a prefix of their own, each after a text that it can't do without: most texts have none of them.
 
-# No letter or digit of the same word before it, unless that ends an escape (`\n`, `%3D`, a colour's `m`).
 # What was scrubbed stays a part of its word, or the second time would find other words than the first.
+_FREE = r"(?<!\[redacted\])"
+# No letter or digit of the same word before it, unless that ends an escape (`\n`, `%3D`, a colour's `m`).
 _WORD = (
-    r"(?<!\[redacted\])"
-    r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=[\[;][0-9]m)|(?<=[\[;][0-9]{2}m))"
+    rf"{_FREE}(?:(?<![A-Za-z0-9])|"
+    r"(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=[\[;][0-9]m)|(?<=[\[;][0-9]{2}m))"
 )
 _ENDED = r"(?!\[redacted\]|[\w-])"
 _TOKENS: Final = tuple(
@@ -77,10 +78,11 @@ _TOKENS: Final = tuple(
     )
 )
 
-# Blocks, URLs and headers: what is kept stands in the groups before and after the secret.
+# Blocks, URLs and headers.
 
+# The first group is what is kept before the secret, the last one what is kept behind it.
 _BEGIN = r"(-----BEGIN[A-Z0-9 ]{0,40} PRIVATE KEY(?: BLOCK)?-----)"
-_END = r"(-----END[A-Z0-9 ]{0,40} PRIVATE KEY(?: BLOCK)?-----)"
+_END = r"-----END[A-Z0-9 ]{0,40} PRIVATE KEY(?: BLOCK)?-----"
 _GAP = r"[ \t]{0,4}"
 _QUOTE = r"\\{0,3}[\"']?"  # in JSON inside JSON the quotes are escaped
 _HEADER = rf"{_QUOTE}{_GAP}[:=,]{_GAP}{_QUOTE}"
@@ -88,41 +90,37 @@ _ONE = r"(?:Bearer|Basic|Token|ApiKey|Negotiate|NTLM|DPoP|SharedKey)"  # schemes
 _MANY = r"(?:AWS4-HMAC-SHA256|Hawk|OAuth|Signature)"  # and with a list
 _QUERY = r"key|sig|signature|auth|code|x-(?:amz|goog)-(?:signature|credential)"
 _NOT_MARK = r"[^\s\"'\\\[\],;]"
+_WORDS = r"[\w.~+/=-]"
+_DIGIT = r"[a-z_.~+/=-]{0,60}[0-9]"
 _KEPT: Final = tuple(
-    (text, re.compile(pattern, flags | re.ASCII))
-    for text, pattern, flags in (
-        ("-----begin", rf"{_BEGIN}(?:[^-\[]|-(?!----))(?:[^-]|-(?!----))*+{_END}", 0),
+    (text, re.compile(pattern, re.IGNORECASE | re.ASCII))
+    for text, pattern in (
+        ("-----begin", rf"{_BEGIN}(?:[^-\[]|-(?!----))++(-?{_END})"),
         # One whose end was cut off: whatever still looks like its lines.
-        ("-----begin", rf"{_BEGIN}(?:(?:\s|\\[nr]){{0,4}}[A-Za-z0-9+/=]{{16,}}+)++()", 0),
-        ("://", r"(?<=://)([^\s/:@\"'<>\[\]]{0,128}+:)[^\s/@\"'<>\[\]]{1,512}+(@)", 0),
-        ("://", r"(?<=://)()(?=[a-z_-]{0,60}[0-9])[\w-]{20,512}+(@)", re.IGNORECASE),
-        ("authorization", rf"(authorization{_HEADER}{_ONE}[ \t]{{1,4}}){_NOT_MARK}{{8,}}+()", re.IGNORECASE),
-        ("authorization", rf"(authorization{_HEADER}{_MANY}[ \t]{{1,4}})(?!\[)[^\r\n']++()", re.IGNORECASE),
-        (
-            "authorization",
-            rf"(authorization{_HEADER})(?!{_ONE}|{_MANY})(?=[a-z_.-]{{0,60}}[0-9]){_NOT_MARK}{{8,}}+()",
-            re.IGNORECASE,
-        ),
-        ("digest", r"(\bdigest[ \t]{1,4})(?=username=)[^\r\n]++()", re.IGNORECASE),
-        ("bearer", r"(\bbearer[ \t]{1,4})(?=[a-z_.~+/=-]{0,60}[0-9])[\w.~+/=-]{12,}+()", re.IGNORECASE),
-        ("cookie", rf"(cookie{_HEADER})(?=[^\s=;\"'\[]{{1,128}}+=)[^\r\n\"'\\]++()", re.IGNORECASE),
-        ("password", r"(\blogin[ \t]+\S{1,128}[ \t]+password[ \t]+)[^\s\[]\S*+()", re.IGNORECASE),  # .netrc
-        (
-            "=",
-            rf"([?&](?:{_QUERY})=)[^\s\"'&#<>\[\]\\]{{8,}}+()",
-            re.IGNORECASE,
-        ),
+        ("-----begin", rf"{_BEGIN}(?:(?:[\s>|-]|\\[nr]){{0,4}}[A-Za-z0-9+/=]{{16,}}+)++()"),
+        ("://", r"(?<=://)([^\s/:@\"'<>\[\]]{0,128}+:)[^\s/@\"'<>\[\]]{1,512}+(@)"),
+        ("://", r"(?<=://)()(?=[a-z_-]{0,60}[0-9])[\w-]{20,512}+(@)"),
+        ("authorization", rf"(authorization{_HEADER}{_ONE}[ \t]{{1,4}}){_NOT_MARK}{{8,}}+()"),
+        ("authorization", rf"(authorization{_HEADER}{_MANY}[ \t]{{1,4}})(?!\[)[^\r\n']++()"),
+        ("authorization", rf"(authorization{_HEADER})(?!{_ONE}|{_MANY})(?={_DIGIT}){_NOT_MARK}{{8,}}+()"),
+        ("digest", rf"{_FREE}(\bdigest[ \t]{{1,4}})(?=username=)[^\r\n]++()"),
+        ("bearer", rf"{_FREE}(\bbearer[ \t]{{1,4}})(?={_DIGIT}){_WORDS}{{12,}}+()"),
+        ("cookie", rf"(cookie{_HEADER})(?=[^\s=;\"'\[]{{1,128}}+=)[^\r\n\"'\\]++()"),
+        ("password", rf"{_FREE}(\blogin[ \t]+[^\s\[]{{1,128}}[ \t]+password[ \t]+)[^\s\[]\S*+()"),  # .netrc
+        ("=", rf"([?&](?:{_QUERY})=)[^\s\"'&#<>\[\]\\]{{8,}}+()"),
     )
 )
-_BASIC: Final = re.compile(r"\b(basic[ \t]{1,4})([a-z0-9+/]{8,}+={0,2})", re.IGNORECASE | re.ASCII)
+_BASIC: Final = re.compile(
+    rf"{_FREE}\b(basic[ \t]{{1,4}})([a-z0-9+/]{{8,}}+={{0,2}}+)(?!\[)", re.IGNORECASE | re.ASCII
+)
 
 # Assignments: `api_key=…`, `"apiKey": "…"`, `password: …`, `--token …`, `<secret>…</secret>`.
 
-_PASSWORD = r"(?:pass(?:word|wd|phrase|code)|(?<![a-z])pass|pwd)"  # noqa: S105  (a pattern)
-_KEYS = (
-    r"(?:(?:api|access|secret|private|encryption|signing|account|master|shared|subscription|storage|client|auth)"
-    r"[_\-. ]?key|secret|token|credentials?|jwt|(?<![a-z])_auth)"
+_PASSWORD = rf"(?:pass(?:word|wd|phrase|code)|{_FREE}(?<![a-z])pass|pwd)"
+_KINDS = (
+    r"api|access|secret|private|encryption|signing|account|master|shared|subscription|storage|client|auth"
 )
+_KEYS = rf"(?:(?:{_KINDS})[_\-. ]?key|secret|token|credentials?|jwt|{_FREE}(?<![a-z])_auth)"
 _SUFFIX = r"(?:[_-](?:[0-9]{1,3}|value|prod|production|dev|test|staging|live|old|new|base64))?"
 _NAME = rf"(?P<name>(?:(?P<password>{_PASSWORD})|{_KEYS}){_SUFFIX})"
 _TYPED = r":[ \t]{0,2}[\w.]{1,40}(?:\[[\w., |]{1,40}\])?(?: \| [\w.]{1,20})? = (?=\\{0,3}[\"'`])"
@@ -134,7 +132,7 @@ _ASSIGNED: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _FLAG: Final = re.compile(
-    rf"(?<![\w-])--?(?:[a-z0-9]{{1,20}}-){{0,4}}{_NAME}[ \t]{{1,4}}(?:{_QUOTED}|{_BARE})",
+    rf"{_FREE}(?<![\w-])--?(?:[a-z0-9]{{1,20}}-){{0,4}}{_NAME}[ \t]{{1,4}}(?:{_QUOTED}|{_BARE})",
     re.IGNORECASE | re.ASCII,
 )
 _ELEMENT: Final = re.compile(rf"(<(?:\w{{1,20}}:)?{_NAME}>)[^<>\[\r\n]++(?=</)", re.IGNORECASE | re.ASCII)
@@ -149,6 +147,7 @@ _HARMLESS: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"(?:[A-Za-z_]+\.)+[A-Za-z_]+")  # `settings.api_key`
 _CLASS: Final = re.compile(r"(?:[A-Z][a-z]+)+")  # `AccessToken`
+_LINE: Final = re.compile(r"(?:\A|\n)[ \t]*+(?:- )?[\w.-]*+[\"']?\Z", re.ASCII)
 _LONG: Final = 40  # no word of a text is as long; and no longer word is looked at twice
 _SHORT: Final = 6
 _COUNT: Final = 8
@@ -235,11 +234,8 @@ def _password(found: re.Match[str], value: str) -> bool:
 def _whole_line(found: re.Match[str]) -> bool:
     """Whether the assignment is a line of its own, as in YAML."""
     text, start = found.string, max(0, found.start() - _LONG)
-    before = text[start : found.start()]
-    line = before.rpartition("\n")
-    begins = bool(line[1]) or start == 0
-    after = text[found.end() : found.end() + 1]
-    return begins and " " not in line[2].strip(" \t-") and after in {"", "\r", "\n"}
+    begins = _LINE.search(text, start, found.start()) is not None
+    return begins and text[found.end() : found.end() + 1] in {"", "\r", "\n"}
 
 
 def _telling_flag(found: re.Match[str]) -> bool:

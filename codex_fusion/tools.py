@@ -210,9 +210,9 @@ def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
             f"Give one of {_names(Tool.one_of[name])}, or none of them.",
         )
     for key, value in given.items():
-        if isinstance(value, str) and len(value) > TEXT_LIMIT:
+        if (size := _size(value)) > TEXT_LIMIT:
             raise CallError(
-                f"`{name}` got {len(value):,} characters in `{key}`; at most {TEXT_LIMIT:,} are taken.",
+                f"`{name}` got {size:,} characters in `{key}`; at most {TEXT_LIMIT:,} are taken.",
                 "Codex reads the workspace himself: name files, or a `base` or `commit`, instead of pasting them.",
             )
     try:
@@ -220,6 +220,13 @@ def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
     except ValidationError as error:
         problems = "; ".join(dict.fromkeys(_problem(tool, e) for e in error.errors(include_url=False)))
         raise CallError(f"`{name}` can't take these arguments: {problems}.", _valid(tool)) from None
+
+
+def _size(value: object) -> int:
+    """How many characters an argument holds."""
+    if isinstance(value, list):
+        return sum(len(item) for item in value if isinstance(item, str))
+    return len(value) if isinstance(value, str) else 0
 
 
 def _problem(tool: Tool, error: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails, a dict

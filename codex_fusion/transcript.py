@@ -19,6 +19,8 @@ TOOLS_LIMIT = 2_000
 """Tool calls remembered for merging; the oldest go first."""
 TAIL = 240
 """Characters of running text that a line of progress shows."""
+LINE = 1_000
+"""Characters of a line of activity."""
 
 
 @dataclass(slots=True)
@@ -72,13 +74,14 @@ class Transcript:
                 self.context = update
                 return None
             case Notice(text):
-                self.doing = text
+                self.doing = _one_line(text)
                 return self.note(text)
             case _:
                 return None
 
     def note(self, line: str) -> str:
-        """Keep a line of activity; returns it as progress shows it."""
+        """Keep a line of activity, cut where it grows long; returns it as progress shows it."""
+        line = _one_line(line, LINE)
         self.activity.append(line)
         del self.activity[:-ACTIVITY_LIMIT]
         return f"↳ {line}"
@@ -95,20 +98,23 @@ class Transcript:
         """Everything that Codex wrote in this turn, message by message."""
         return "\n\n".join(text for m in self._messages if (text := m.text.strip()))
 
-    def _text(self, update: Text) -> str:
-        same = bool(self._messages) and self._messages[-1].id == update.message_id
-        if not same or (update.message_id is None and self._interrupted):
-            self._messages.append(_Message(update.message_id, update.commentary))
-        self._interrupted = False
+    def _text(self, update: Text) -> str | None:
+        self.doing = "writing"
         room = max(0, TEXT_LIMIT - self._size)
         piece = update.text[:room]
         self.text_dropped += len(update.text) - len(piece)
         self._size += len(piece)
+        if not piece:
+            return None
+        # Never a message of the prompt before: an agent may use an id again.
+        begun = len(self._messages) > self._prompt_begins
+        same = begun and self._messages[-1].id == update.message_id
+        if not same or (update.message_id is None and self._interrupted):
+            self._messages.append(_Message(update.message_id, update.commentary))
+        self._interrupted = False
         message = self._messages[-1]
-        if piece:
-            message.pieces.append(piece)
-        self.doing = "writing"
-        return _tail(message.pieces)
+        message.pieces.append(piece)
+        return _tail(message.pieces) or None
 
     def _tool(self, tool: ToolCall) -> str | None:
         known = self.tools.get(tool.id)
@@ -118,12 +124,12 @@ class Transcript:
             self.tools.popitem(last=False)
         self._interrupted = True
         line = describe_tool(merged)
-        if known is None or describe_tool(known) != line:
+        news = known is None or describe_tool(known) != line
+        if news:
             self.doing = line
-            return self.note(line)
-        if tool.status == "failed" and known.status != "failed":
+        if tool.status == "failed" and (known is None or known.status != "failed"):
             return self.note(f"failed: {line}")
-        return None
+        return self.note(line) if news else None
 
 
 def describe_tool(tool: ToolCall) -> str:
@@ -133,13 +139,13 @@ def describe_tool(tool: ToolCall) -> str:
     verb = {ToolKind.EDIT: "edits", ToolKind.DELETE: "deletes", ToolKind.MOVE: "moves"}.get(tool.kind)
     paths = tool.paths or tuple(change.path for change in tool.changes)
     if verb and paths:
-        return f"{verb} {', '.join(paths)}"
+        return _one_line(f"{verb} {', '.join(paths)}")
     return _one_line(tool.title) or f"a tool call ({tool.kind})"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str, limit: int = TAIL) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= TAIL else f"{line[: TAIL - 1]}…"
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def _tail(pieces: list[str]) -> str:

@@ -17,7 +17,7 @@ import pytest
 from codex_fusion.probe import judge, try_sandbox
 from tests.support.bare_client import REJECT
 from tests.support.guarded import KEY, SECRET, Place, guarded, place
-from tests.support.scripted_model import Call, Patch
+from tests.support.scripted_model import Call, Patch, Run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,7 +53,7 @@ READS_OUTSIDE = {
     "by a symlink to a file": "cat link-to-secret",
     "by a symlink to a folder": "cat link-to-outside/secret.txt; ls link-to-outside/",
     "by a symlink to the root": "cat link-to-root{outside}/secret.txt",
-    "everything of that name": "find / -name secret.txt -exec cat {{}} +",
+    "everything of that name": "find / -xdev -name secret.txt -exec cat {{}} +",
     "through /proc/self/root": "cat /proc/self/root{outside}/secret.txt",
     "the server's environment": "cat /proc/{server}/environ",
     "the agent's environment": "cat /proc/{agent}/environ",
@@ -66,7 +66,7 @@ READS_OUTSIDE = {
     "by tar": "tar -cO {outside}",
     "by a mount": "mkdir /tmp/m && mount --bind {outside} /tmp/m; cat /tmp/m/secret.txt",
     "by a namespace of its own": "unshare -rm sh -c 'cat {outside}/secret.txt'",
-    "by an open descriptor": "cat /dev/fd/* /proc/self/fd/* < /dev/null",
+    "by an open descriptor": "for fd in /proc/self/fd/*; do timeout --foreground 0.2 cat $fd; ls $fd/; done",
 }
 """Nothing of these ever holds the secret."""
 
@@ -82,7 +82,7 @@ KEYS = (
 WRITES = (
     "echo x >> a.txt",
     "touch new",
-    "rm -rf src",
+    "rm a.txt",
     "mv a.txt b.txt",
     "sed -i s/one/1/ a.txt",
     "chmod 777 a.txt",
@@ -92,21 +92,25 @@ WRITES = (
     "mkdir -p .git/hooks; echo x > .git/hooks/pre-commit",
     "git config user.name x",
     "git add -A; git commit -m x",
-    "git stash",
     "mkdir -p .codex; echo 'approval_policy=\"never\"' > .codex/config.toml",
     "mkdir -p .agents/skills",
     "echo x > AGENTS.md",
-    "echo x > {home}/.bashrc",
-    "echo x > {home}/.codex/config.toml",
     "echo x > {outside}/secret.txt",
     "echo x > link-to-secret",
     "touch link-to-outside/new",
-    "touch {mark}",
-    "echo x > /tmp/{unique}; echo x > /var/tmp/{unique}; echo x > /dev/shm/{unique}",
     "mount -o remount,rw . ; touch new",
     "touch /etc/{unique} /usr/{unique} /{unique}",
 )
-"""None of these changes a file."""
+"""Each fails, and says so."""
+
+LOST = (
+    "echo x > {home}/.bashrc",
+    "echo x > {home}/.codex/config.toml",
+    "touch {mark}",
+    "echo x > /tmp/{unique}; echo x > /var/tmp/{unique}; echo x > /dev/shm/{unique}",
+    "git stash; git checkout -- .; git clean -fdx",
+)
+"""Some of these seem to work: above the workspace and in /tmp there is a private file system, soon gone."""
 
 TOOLS_LEFT = {"exec_command", "write_stdin", "request_user_input", "apply_patch", "view_image"}
 
@@ -197,18 +201,19 @@ class Listener:
 async def seen(session: Guarded, here: Place) -> Seen:
     listener = Listener(here)
     port = listener.tcp.getsockname()[1]
+    by_name = f"s=socket.socket(socket.AF_UNIX); s.connect('\\0{UNIQUE}'); print('CONNECTED')"
     connecting = [
         f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo CONNECTED",
         f"python3 -c \"import socket; socket.create_connection(('127.0.0.1', {port})); print('CONNECTED')\"",
         "python3 -c \"import socket; s=socket.socket(socket.AF_UNIX); s.connect('s'); print('CONNECTED')\"",
-        'python3 -c "import socket; s=socket.socket(socket.AF_UNIX); '
-        f"s.connect('\\0{UNIQUE}'); print('CONNECTED')\"",
+        f'python3 -c "import socket; {by_name}"',
         "python3 -c \"import socket; print(socket.getaddrinfo('example.org', 80), 'CONNECTED')\"",
         "git ls-remote https://example.org/x.git && echo CONNECTED",
     ]
     before = here.snapshot()
-    keys = [filled(c, session) for c in (*READS_INSIDE, *READS_OUTSIDE.values(), *KEYS, *WRITES)] + connecting
-    outputs = dict(zip(keys, await session.run(*keys), strict=True))
+    commands = [filled(c, session) for c in (*READS_INSIDE, *READS_OUTSIDE.values(), *KEYS, *WRITES, *LOST)]
+    commands += connecting
+    outputs = dict(zip(commands, await session.run(*commands), strict=True))
     images = await session.turn(
         Call("view_image", {"path": str(here.outside / "image.png")}),
         Call("view_image", {"path": "image.png"}),
@@ -263,10 +268,7 @@ def test_no_command_changed_a_file(seen: Seen) -> None:
 @pytest.mark.parametrize("command", WRITES)
 def test_a_write_fails(seen: Seen, session: Guarded, command: str) -> None:
     output = seen.outputs[filled(command, session)].lower()
-    # In folders above the workspace it may seem to work: they are a private, passing file system there.
-    assert any(word in output for word in ("read-only", "no such file", "denied", "unable", "error")) or (
-        command.startswith(("touch {mark}", "echo x > {", "mkdir -p .", "touch /etc"))
-    )
+    assert any(word in output for word in ("read-only", "no such file", "denied"))
 
 
 def test_the_temp_folders_were_not_written(seen: Seen) -> None:
@@ -300,6 +302,13 @@ PATCHES = {
     "through a symlink": "*** Add File: link-to-outside/new.txt\n+x",
     "the user's shell": "*** Add File: {home}/.profile\n+x",
 }
+
+
+async def test_removing_a_tree_is_asked_and_a_no_keeps_it(session: Guarded, here: Place) -> None:
+    asked = len(session.client.asked)
+    await session.turn(Run("rm -rf src"), answer=REJECT)
+    assert len(session.client.asked) == asked + 1
+    assert (here.workspace / "src/b.py").exists()
 
 
 @pytest.mark.parametrize("what", PATCHES)

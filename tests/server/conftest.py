@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Real:
     model: ScriptedModel
     workspace: Path
     environment: dict[str, str]
+
+    def config(self, **provider: object) -> str:
+        """The CODEX_CONFIG of this test, with other settings of its model provider."""
+        config = json.loads(self.environment["CODEX_CONFIG"])
+        config["model_providers"]["mock"] |= provider
+        return json.dumps(config)
 
     def serving(self, mode: ConnectMode = "auto", **extra: str) -> AbstractAsyncContextManager[Bench]:
         return serving(self.workspace, self.environment | extra, mode=mode)

@@ -224,7 +224,7 @@ async def test_a_call_made_while_codex_waits_returns_the_open_request(real: Real
 )
 async def test_a_failure_of_the_model_is_an_error_and_no_opinion(real: Real, status: int, words: str) -> None:
     real.model.script(*[Fail(status)] * 12)
-    async with real.serving() as bench:
+    async with real.serving(CODEX_CONFIG=real.config(request_max_retries=0, stream_max_retries=1)) as bench:
         result = await bench.call("consult", question="q")
     assert result.is_error
     assert result.status == "failed"

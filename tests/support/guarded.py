@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from codex_fusion import confinement, surroundings
 from codex_fusion.config import Allowances, Config, Confinement
+from codex_fusion.opening import ALWAYS
 from tests.support.bare_client import BareClient
 from tests.support.real_agent import cache_folder
 from tests.support.scripted_model import Run, Say, ScriptedModel
@@ -196,7 +197,8 @@ async def guarded(
         try:
             plan = confinement.plan(config, around.facts, variables)
             after_survey()
-            async with BareClient((str(agent),), plan.environment, around.folder) as client:
+            environment = {**plan.environment, **ALWAYS}
+            async with BareClient((str(agent),), environment, around.folder) as client:
                 session, mode = await client.open("new", cwd=str(around.facts.workspace))
                 error = confinement.check(plan, mode)
                 if error is not None:

@@ -1,6 +1,7 @@
 """Texts with secrets, and texts that only look so.
 
-Each secret is put together here, so that no scanner of repositories takes this file for a leak. None was ever valid.
+Each secret is put together here, so that no scanner of repositories takes this file for a leak. None was ever
+valid.
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ SECRETS: tuple[tuple[str, str, str], ...] = tuple(
             f'"k": "{_PKCS8[0]}{{}}{_PKCS8[1]}\\n"',
             _PEM_BODY.replace("\n", "\\n") + "\\n",
         ),
+        (
+            "a private key in a diff",
+            f"-{_RSA[0]}{{}}-{_RSA[1]}\n",
+            "\n-" + _PEM_BODY.replace("\n", "\n-") + "\n",
+        ),
         ("a private key that was cut off", f"{_PKCS8[0]}{{}}", f"\n{_ALNUM}\n{_ALNUM[::-1]}"),
         ("a bearer's header", "Authorization: Bearer {}", _ALNUM[:32]),
         ("a bearer's header in curl", "curl -H 'authorization: bearer {}' https://x.example/", _ALNUM[:32]),
@@ -204,3 +210,18 @@ HARMLESS: tuple[str, ...] = (
     "the value is [redacted], and password=[redacted]",
     "AccessToken: AccessToken\ncredentials: Credentials",
 )
+
+# What announces a secret, and what may stand next to one.
+FRAGMENTS = r"""
+password passwd pwd pass token api_key secret authorization Authorization set-cookie bearer Basic Digest OAuth
+--token --password <password> </password> login &key= ?sig= :// @ _auth Bearer username= eyJ sk- AKIA none str
+= : == := => " ' \" \ ` [ ] ( ) { } < > , ; & | $ % / . - _ [redacted] redacted hunter2 12345 é
+"""
+
+# The beginnings of secrets: one after the other, they make every pattern begin everywhere and end nowhere.
+BEGINNINGS = r"""
+a - _ . / \ " ' = : 0 -----
+sk- sk-a eyJ eyJaaaaaaaaaa. ghp_ xoxb-1 SG. SG.aaaaaaaaaaaaaaaaaa. 12345678:AA AKIA AIza :// ://a: ://a
+password password= password=' password=" password=\" token: token:'token:"token:\" --a- -- </ api a=b;
+authorization: cookie: cookie:a= <token> &key= ?sig=aaaaaaaa [redacted] password=a[a,
+"""

@@ -93,7 +93,7 @@ def test_a_read_that_names_nothing_is_asked() -> None:
 
 
 def test_a_read_that_already_runs_asks_for_something_else() -> None:
-    """codex-acp: `cat a.py` is announced as a read in progress; then it wants the network, under the same id."""
+    """codex-acp announces `cat a.py` as a read in progress; then it wants the network, under the same id."""
     asked = request(ToolKind.READ, "/ws/a.py")
     running = replace(asked, tool=replace(asked.tool, status="in_progress"))
     waiting = replace(asked, tool=replace(asked.tool, status="pending"))

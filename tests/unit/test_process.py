@@ -4,74 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from codex_fusion import descendants
-from codex_fusion.errors import AgentGoneError, AgentStartError
-from codex_fusion.process import Child, spawn
-from tests.support import child_behaviours, child_owner
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+from codex_fusion.errors import AgentGoneError
+from codex_fusion.process import spawn
+from tests.support import child_owner
+from tests.support.children import (
+    BEHAVIOUR,
+    ENV,
+    LIMIT_S,
+    children,
+    end_of,
+    handle,
+    number,
+    open_files,
+    running,
+)
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform != "linux", reason="waits for processes with pidfd_open"),
 ]
-LIMIT_S = 20.0
-"""No wait takes nearly as long; a broken one fails instead of hanging."""
-BEHAVIOUR = (sys.executable, "-S", str(Path(child_behaviours.__file__)))
-ENV = {"PATH": os.environ.get("PATH", "")}
-
-
-@asynccontextmanager
-async def running(*behaviour: str, line_limit: int = 2**20) -> AsyncIterator[Child]:
-    """A child that behaves so; it is killed in the end."""
-    with anyio.fail_after(LIMIT_S):
-        async with anyio.create_task_group() as tasks:
-            child = await spawn(tasks, [*BEHAVIOUR, *behaviour], ENV, Path.cwd(), line_limit=line_limit)
-            try:
-                yield child
-            finally:
-                await child.kill()
-
-
-@contextmanager
-def handle(pid: int) -> Iterator[int]:
-    """A descriptor that becomes readable when that process, which is running now, has ended."""
-    fd = os.pidfd_open(pid)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-async def end_of(fd: int) -> None:
-    with anyio.fail_after(LIMIT_S):
-        await anyio.wait_readable(fd)
-
-
-async def number(child: Child) -> int:
-    line = await child.receive()
-    assert line is not None
-    return int(line)
-
-
-def children() -> set[int]:
-    """The processes whose parent we are, other tests' helpers included."""
-    return {entry.pid for entry in descendants.read_table() if entry.parent == os.getpid()}
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 (it would open more)
 
 
 async def test_lines_go_both_ways() -> None:
@@ -82,78 +41,6 @@ async def test_lines_go_both_ways() -> None:
         assert await child.receive() == b"5 again"
         assert child.alive
         assert child.returncode is None
-
-
-async def test_a_child_has_the_folder_and_the_environment_that_it_was_given_and_no_file_of_ours(
-    tmp_path: Path,
-) -> None:
-    async with anyio.create_task_group() as tasks:
-        child = await spawn(tasks, [*BEHAVIOUR, "describe"], {"ONLY": "this", "LC_ALL": "C"}, tmp_path)
-        assert await child.receive() == str(tmp_path).encode()
-        assert await child.receive() == b"0,1,2"
-        assert await child.receive() == b"LC_ALL=C,ONLY=this"
-        await child.kill()
-
-
-async def test_a_second_child_does_not_hold_the_first_one_s_pipes() -> None:
-    async with running("echo") as first, running("describe") as second:
-        await second.receive()
-        assert await second.receive() == b"0,1,2"
-        assert first.alive
-
-
-async def refused(tmp_path: Path, *argv: str, cwd: Path | None = None) -> AgentStartError:
-    before = open_files()
-    async with anyio.create_task_group() as tasks:
-        with pytest.raises(AgentStartError) as caught:
-            await spawn(tasks, argv, ENV, cwd or tmp_path)
-    assert open_files() == before
-    return caught.value
-
-
-async def test_a_program_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
-    error = await refused(tmp_path, "no-such-program", "--flag")
-    assert "the program no-such-program, or what it runs with, is not there" in str(error)
-    assert "no-such-program --flag" in str(error)
-    assert "codex-fusion setup" in error.remedy
-    assert "CODEX_FUSION_ACP_COMMAND" in error.remedy
-
-
-async def test_a_program_that_may_not_be_run_is_named_with_the_remedy(tmp_path: Path) -> None:
-    program = tmp_path / "program"
-    program.write_text("#!/bin/sh\n")
-    error = await refused(tmp_path, str(program))
-    assert f"{program} may not be run" in str(error)
-    assert f"chmod +x {program}" in error.remedy
-
-
-async def test_a_folder_that_is_not_there_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
-    error = await refused(tmp_path, sys.executable, cwd=missing)
-    assert f"its folder {missing} can't be entered (No such file or directory)" in str(error)
-    assert "CODEX_FUSION_WORKSPACE" in error.remedy
-
-
-async def test_a_file_that_is_no_program_is_told_in_the_system_s_words(tmp_path: Path) -> None:
-    program = tmp_path / "program"
-    program.write_text("neither a script nor a binary")
-    program.chmod(0o755)
-    assert "Exec format error" in str(await refused(tmp_path, str(program)))
-
-
-async def test_when_no_file_can_be_opened_the_limit_is_named(tmp_path: Path) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files() + 2, limits[1]))
-    try:
-        error = await refused(tmp_path, sys.executable)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert "too many files are open" in str(error)
-    assert "ulimit -n" in error.remedy
-
-
-async def test_an_argument_that_no_system_takes_is_refused_as_well(tmp_path: Path) -> None:
-    assert "null byte" in str(await refused(tmp_path, sys.executable, "a\0b"))
 
 
 async def test_a_child_that_ignores_sigterm_and_the_end_of_its_input_is_killed() -> None:
@@ -285,13 +172,13 @@ async def test_a_line_whose_sender_was_cancelled_goes_out_whole() -> None:
 
 async def test_a_cancelled_receive_loses_nothing() -> None:
     async with running("echo") as child:
-        for number_ in range(5):
+        for size in range(5):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(child.receive)
                 await anyio.wait_all_tasks_blocked()
                 tasks.cancel_scope.cancel()
-            await child.send(b"x" * number_)
-            assert (await child.receive() or b"").startswith(str(number_).encode())
+            await child.send(b"x" * size)
+            assert (await child.receive() or b"").startswith(str(size).encode())
 
 
 async def test_two_kills_at_once_and_one_afterwards_all_return() -> None:
@@ -331,21 +218,6 @@ async def test_a_child_ends_with_the_task_group_that_it_was_started_in() -> None
         tasks.cancel_scope.cancel()
     assert child.returncode == -signal.SIGKILL
     await child.kill()
-
-
-@pytest.mark.parametrize("steps", range(12))
-async def test_a_start_that_is_cancelled_at_any_point_leaves_nothing(steps: int) -> None:
-    async with running("echo"):
-        pass  # the loop's own files are open from now on
-    files, processes = open_files(), children()
-    async with anyio.create_task_group() as tasks, anyio.create_task_group() as starting:
-        starting.start_soon(spawn, tasks, [*BEHAVIOUR, "stubborn"], ENV, Path.cwd())
-        for _ in range(steps):
-            await anyio.lowlevel.checkpoint()
-        starting.cancel_scope.cancel()
-        tasks.cancel_scope.cancel()
-    assert children() == processes
-    assert open_files() == files
 
 
 async def test_a_child_can_be_killed_without_waiting() -> None:

@@ -7,19 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_fusion.scrub import MARK, scrub, scrub_value
-from tests.unit.scrub_corpus import HARMLESS, SECRETS
+from tests.unit.scrub_corpus import BEGINNINGS, FRAGMENTS, HARMLESS, SECRETS
 
 KEY = next(secret for name, _text, secret in SECRETS if name == "an OpenAI key")
 
-# What secrets are made of, and what may stand next to them: fragments that meet in every way.
-FRAGMENTS = st.one_of(
+# Secrets and what may stand next to them, meeting in every way.
+PIECES = st.one_of(
     st.sampled_from([secret for _name, _text, secret in SECRETS]),
-    st.sampled_from(
-        "password passwd pwd pass token api_key secret authorization Authorization set-cookie bearer Basic Digest "
-        "--token --password <password> </password> login &key= ?sig= :// @ _auth OAuth Bearer username= eyJ sk- "
-        '= : == := => " \' \\" \\ ` [ ] ( ) { } < > , ; & | $ % / . - _ [redacted] redacted hunter2 none str 12345 é'
-        "".split()
-    ),
+    st.sampled_from(FRAGMENTS.split()),
     st.sampled_from([" ", "\n", "\t", "password: ", "token = ", "-----BEGIN PRIVATE KEY-----"]),
     st.text(max_size=4),
 )
@@ -53,7 +48,7 @@ def test_what_was_scrubbed_stays_as_it_is(text: str) -> None:
 
 
 @settings(max_examples=3000, deadline=None)
-@given(st.lists(FRAGMENTS, max_size=9).map("".join))
+@given(st.lists(PIECES, max_size=9).map("".join))
 def test_to_scrub_twice_is_to_scrub_once(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)
 
@@ -68,11 +63,8 @@ def test_any_text_can_be_scrubbed(text: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        *"a - _ . / \\ \" ' = : 0 \n".split(" "),
-        *"sk- sk-a eyJ eyJaaaaaaaaaa. ghp_ xoxb-1 SG. SG.aaaaaaaaaaaaaaaaaa. 12345678:AA AKIA :// ://a: ://a".split(),
-        *'password password= password=\' password=" password=\\" token: token:\'token:"token:\\" --a- -- </'.split(),
-        *"authorization: cookie: cookie:a= <token> &key= ?sig=aaaaaaaa api a=b; [redacted] password=a[a,".split(),
-        *("-----", "-----BEGIN PRIVATE KEY-----", f"-----BEGIN PRIVATE KEY-----{'A' * 30}\n"),
+        *BEGINNINGS.split(),
+        *("\n", "-----BEGIN PRIVATE KEY-----", f"-----BEGIN PRIVATE KEY-----{'A' * 30}\n"),
         *(
             "authorization: bearer ",
             "Authorization: OAuth ",
@@ -84,7 +76,7 @@ def test_any_text_can_be_scrubbed(text: str) -> None:
     ],
 )
 def test_a_long_text_takes_no_longer_than_its_length(unit: str) -> None:
-    assert scrub(unit * (400_000 // len(unit)))
+    assert scrub(unit * (200_000 // len(unit)))
 
 
 def test_a_value_is_scrubbed_in_all_its_depth() -> None:
@@ -94,8 +86,18 @@ def test_a_value_is_scrubbed_in_all_its_depth() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "password OPENAI_API_KEY apiKey x-api-key Authorization Set-Cookie client_secret accessToken refresh_token "
-    "PGPASS API_KEY_2 credentials".split(),
+    [
+        *(
+            "password",
+            "DB_PASS",
+            "Authorization",
+            "Set-Cookie",
+            "credentials",
+            "accessToken",
+            "refresh_token",
+        ),
+        *("OPENAI_API_KEY", "API_KEY_2", "apiKey", "x-api-key", "client_secret"),
+    ],
 )
 def test_what_stands_under_a_telling_name_is_hidden(name: str) -> None:
     assert scrub_value({name: "short"}) == {name: MARK}
