@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from codex_fusion import config as configuration
 from codex_fusion.errors import ConfigurationError, FusionError, alone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codex_fusion.config import Config
 
 USAGE = """\
@@ -43,24 +46,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    match given:
-        case [] | ["serve"]:
-            return _serve()
-        case ["demo"]:
-            return _demo()
-        case ["setup"]:
-            return _setup()
-        case ["doctor"] | ["doctor", "--json"]:
-            return _doctor(as_json="--json" in given)
-        case ["--version"]:
-            sys.stdout.write(f"codex-fusion {version('codex-fusion')}\n")
-            return 0
-        case ["-h" | "--help" | "help"]:
-            sys.stdout.write(USAGE + _variables())
-            return 0
-        case _:
-            sys.stderr.write(f"codex-fusion: unknown command: {' '.join(given)}\n{USAGE}{_variables()}")
-            return 2
+    command = _COMMANDS.get(tuple(given))
+    if command is not None:
+        return command()
+    sys.stderr.write(f"codex-fusion: unknown command: {' '.join(given)}\n{USAGE}{_variables()}")
+    return 2
+
+
+def _version() -> int:
+    sys.stdout.write(f"codex-fusion {version('codex-fusion')}\n")
+    return 0
+
+
+def _help() -> int:
+    sys.stdout.write(USAGE + _variables())
+    return 0
 
 
 def _variables() -> str:
@@ -78,7 +78,9 @@ def _serve() -> int:
     from codex_fusion.server import serve
 
     if sys.stdin.isatty():
-        sys.stderr.write("codex-fusion serves MCP on stdin: an MCP client starts it. See `codex-fusion --help`.\n")
+        sys.stderr.write(
+            "codex-fusion serves MCP on stdin: an MCP client starts it. See `codex-fusion --help`.\n"
+        )
     try:
         config, problem = _read_config(), None
     except ConfigurationError as error:
@@ -96,8 +98,6 @@ def _demo() -> int:
 
 
 def _doctor(*, as_json: bool) -> int:
-    from functools import partial
-
     import anyio
 
     from codex_fusion.doctor import doctor
@@ -113,6 +113,20 @@ def _setup() -> int:
     sys.stdout.flush()
     sys.stdout.write(f"Installed: {install.install(folder)}\nNow run `codex-fusion doctor`.\n")
     return 0
+
+
+_COMMANDS: dict[tuple[str, ...], Callable[[], int]] = {
+    (): _serve,
+    ("serve",): _serve,
+    ("demo",): _demo,
+    ("setup",): _setup,
+    ("doctor",): partial(_doctor, as_json=False),
+    ("doctor", "--json"): partial(_doctor, as_json=True),
+    ("--version",): _version,
+    ("--help",): _help,
+    ("-h",): _help,
+    ("help",): _help,
+}
 
 
 if __name__ == "__main__":

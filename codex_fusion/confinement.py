@@ -14,6 +14,7 @@ Codex's own sandbox does it, by a *permission profile*. The plan reaches Codex i
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,9 @@ def plan(config: Config, facts: Facts, environ: Mapping[str, str]) -> Plan:
     return Plan(
         environment={
             **base,
+            # Codex asks git for the repository's state, outside the sandbox, and a filter in the repository's
+            # configuration is a program. So its own git finds no repository; its commands get another environment.
+            "GIT_DIR": os.devnull,
             "CODEX_CONFIG": json.dumps(session_settings(own, decided)),
             "CODEX_PATH": str(facts.launcher),
             "INITIAL_AGENT_MODE": mode,

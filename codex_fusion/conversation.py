@@ -16,7 +16,7 @@ class AgentPort(Protocol):
 
     @property
     def usable(self) -> bool:
-        """May the next prompt go to it?"""
+        """Whether the next prompt may go to it."""
 
     @property
     def stderr(self) -> str:

@@ -6,6 +6,7 @@ The server is started as a client would start it, on a workspace of its own; onl
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -37,8 +38,9 @@ class Stage:
         self._clear()
         self._write(text)
 
-    async def progress(self, progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG002 mcp's names
-        """Show one progress message. Running text replaces itself, as in a client; a pipe gets its end only."""
+    async def progress(self, progress: float, total: float | None, message: str | None) -> None:
+        """Show one progress message. Running text replaces itself, as in a client; a pipe gets its end."""
+        del progress, total  # mcp calls it with these names
         for line in (message or "").splitlines():
             if line.startswith("↳"):
                 self.say(f"   {line}")
@@ -71,7 +73,7 @@ async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:
     stage.say("codex-fusion demo: Claude asks, Codex answers, they debate, Claude decides.")
     stage.say("Codex is played by a small script here; the server and the protocol are the real ones.\n")
     with tempfile.TemporaryDirectory(prefix="codex-fusion-demo-", ignore_cleanup_errors=True) as folder:
-        workspace = Path(folder).resolve()
+        workspace = Path(os.path.realpath(folder))
         agent = f"'{sys.executable}' -m codex_fusion.scripted_agent --pace {pace_s}"
         server = StdioServerParameters(
             command=sys.executable,
@@ -79,7 +81,8 @@ async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:
             env={
                 "CODEX_FUSION_WORKSPACE": str(workspace),
                 "CODEX_FUSION_ACP_COMMAND": agent,
-                "CODEX_FUSION_CONFINEMENT": "agent",  # the script has no sandbox to verify, and touches nothing
+                # The script has no sandbox that could be verified, and touches nothing.
+                "CODEX_FUSION_CONFINEMENT": "agent",
             },
             cwd=workspace,
         )

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 _REMEDIES = {
     "limit": "Codex's quota or rate limit is used up: wait, or change the plan or model, then call again.",
     "service": "The model's service failed, not this question: call again in a moment.",
-    "connection": "The model's address could not be reached: check the network and proxy settings, then call again.",
+    "connection": "The model's address could not be reached: check network and proxy, then call again.",
     "auth": "Run `codex login` in a terminal, then call again.",
     "authentication": "Run `codex login` in a terminal, then call again.",
 }
 _STOPS = {
-    "max_tokens": ("Codex stopped in mid-answer: the model's output limit was reached.", "Ask for less at once."),
+    "max_tokens": (
+        "Codex stopped in mid-answer: the model's output limit was reached.",
+        "Ask for less at once.",
+    ),
     "max_turn_requests": (
         "Codex stopped: the limit of model requests in one turn was reached.",
         "Ask a narrower question, or `reply` to let him go on.",
     ),
-    "refusal": ("The model refused to answer.", "Rephrase the question; Codex may have dropped it from his context."),
+    "refusal": (
+        "The model refused to answer.",
+        "Rephrase the question; Codex may have dropped it from his context.",
+    ),
 }
 
 

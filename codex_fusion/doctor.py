@@ -1,4 +1,4 @@
-"""`codex-fusion doctor`: what works on this machine, tried and not assumed. No model is asked, no token spent."""
+"""`codex-fusion doctor`: what works on this machine, tried and not assumed. It asks no model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Check:
 
 async def examine(config: Config, environ: Mapping[str, str]) -> AsyncIterator[Check]:
     """Check after check, as each is done."""
-    yield Check("configuration", ok=True, says=f"workspace {config.workspace}, confinement {config.confinement.value}")
+    yield Check(
+        "configuration", ok=True, says=f"workspace {config.workspace}, confinement {config.confinement.value}"
+    )
     yield _node()
     try:
         found = launch.find(config, environ)
@@ -61,9 +63,13 @@ async def examine(config: Config, environ: Mapping[str, str]) -> AsyncIterator[C
 def _node() -> Check:
     node = shutil.which("node")
     if node is None:
-        return Check("Node.js", ok=False, says="there is no `node` on PATH", remedy="Install Node.js 20 or newer.")
+        return Check(
+            "Node.js", ok=False, says="there is no `node` on PATH", remedy="Install Node.js 20 or newer."
+        )
     try:
-        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=NODE_LIMIT_S, check=True)
+        said = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=NODE_LIMIT_S, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         return Check("Node.js", ok=False, says=f"{node}: {error}", remedy="Install Node.js 20 or newer.")
     version = said.stdout.strip()
@@ -80,11 +86,15 @@ async def _session(config: Config, environ: Mapping[str, str]) -> AsyncIterator[
                 talk = await opener.open(lambda _line: None)
         except TimeoutError:
             says = f"the agent opened no session within {SESSION_LIMIT_S:g} s"
-            yield Check("session", ok=False, says=says, remedy="Try CODEX_FUSION_ACP_COMMAND with another codex-acp.")
+            remedy = "Try CODEX_FUSION_ACP_COMMAND with another codex-acp."
+            yield Check("session", ok=False, says=says, remedy=remedy)
         except AgentError as error:
-            yield Check("session", ok=False, says=scrub(f"{error}\n{error.stderr}".strip()), remedy=error.remedy)
+            yield Check(
+                "session", ok=False, says=scrub(f"{error}\n{error.stderr}".strip()), remedy=error.remedy
+            )
         else:
-            yield Check("session", ok=True, says="opened: Codex is there and logged in, as far as it tells without a model")
+            says = "opened: Codex is there and logged in, as far as it tells without a model"
+            yield Check("session", ok=True, says=says)
             yield _version(talk)
             for notice in talk.notices:
                 yield Check("set aside", ok=True, says=notice)
@@ -114,8 +124,9 @@ async def _sandbox(config: Config, environ: Mapping[str, str], argv: tuple[str, 
         if plan.mode is None:
             return
         if around.facts.codex is None:
+            says = "Codex itself was not found, so its sandbox was not tried"
             remedy = "Run `codex-fusion setup`, so that Codex is there to be tried."
-            yield Check("sandbox", ok=False, says="Codex itself was not found, so its sandbox was not tried", remedy=remedy)
+            yield Check("sandbox", ok=False, says=says, remedy=remedy)
             return
         for check in await anyio.to_thread.run_sync(_tried, plan, around):
             yield check
@@ -131,11 +142,16 @@ def _tried(plan: Plan, around: Surroundings) -> list[Check]:
     except (OSError, subprocess.SubprocessError) as error:
         return [Check("sandbox", ok=False, says=f"Codex's sandbox could not be started: {error}")]
     if not tried.ran:
-        error = probe.judge(plan, tried)
-        return [Check("sandbox", ok=False, says=f"{error}\n{tried.said}".strip(), remedy=error.remedy if error else "")]
+        problem = probe.judge(plan, tried)
+        says = f"{problem}\n{tried.said}".strip()
+        return [Check("sandbox", ok=False, says=says, remedy=problem.remedy if problem else "")]
     return [
-        _attempt("read a file outside the workspace", succeeded=tried.read_outside, allowed=plan.reads_outside),
-        _attempt("write a file inside the workspace", succeeded=tried.wrote_inside, allowed=plan.writes_inside),
+        _attempt(
+            "read a file outside the workspace", succeeded=tried.read_outside, allowed=plan.reads_outside
+        ),
+        _attempt(
+            "write a file inside the workspace", succeeded=tried.wrote_inside, allowed=plan.writes_inside
+        ),
         _attempt("connect to an address", succeeded=tried.connected, allowed=plan.network),
     ]
 
@@ -151,7 +167,12 @@ def _state_folder(environ: Mapping[str, str]) -> Check:
     try:
         nonce.make_private(folder)
     except OSError as error:
-        return Check("state folder", ok=False, says=f"{folder}: {error}", remedy="Make it yours, or set XDG_STATE_HOME.")
+        return Check(
+            "state folder",
+            ok=False,
+            says=f"{folder}: {error}",
+            remedy="Make it yours, or set XDG_STATE_HOME.",
+        )
     return Check("state folder", ok=True, says=folder)
 
 

@@ -34,7 +34,8 @@ class ConfigurationError(FusionError):
         lines = "\n".join(f"- {problem}" for problem in problems)
         super().__init__(
             f"codex-fusion is not configured correctly:\n{lines}",
-            "Correct these in the server's environment (for Claude Code: the `env` of its MCP entry), then reconnect.",
+            "Correct these in the server's environment (for Claude Code: the `env` of its MCP entry), "
+            "then reconnect.",
         )
 
 

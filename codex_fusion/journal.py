@@ -44,7 +44,7 @@ class Journal:
         try:
             if self._logger is None:
                 self._logger = _stderr_logger()
-            self._logger.info(event, **scrub_value(fields))
+            self._logger.info(event, **{name: scrub_value(value) for name, value in fields.items()})
         except (OSError, ValueError):
             pass
 
@@ -153,13 +153,15 @@ def _plain(value: object) -> Any:  # noqa: ANN401 JSON
 
 
 def _stderr_logger() -> Any:  # noqa: ANN401 structlog's own type
-    import structlog  # noqa: PLC0415 0.1 s that a start does not need
+    import structlog
 
     return structlog.wrap_logger(
         structlog.WriteLogger(sys.stderr),
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+            structlog.processors.LogfmtRenderer(
+                key_order=["timestamp", "level", "event"], bool_as_flag=False
+            ),
         ],
     )

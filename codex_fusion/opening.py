@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from codex_fusion.surroundings import Surroundings
 
 ALWAYS = {"CODEX_ACP_PROMPT_SUGGESTIONS": "false"}
-"""codex-acp 2.6.0: with the failure opt-in it would ask the model, after each turn, what the user may type next."""
+"""With the failure opt-in, codex-acp 2.6.0 would ask the model after each turn what may be typed next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ class AgentOpener:
                 return await Agent.start(child)
         except TimeoutError as error:
             raise AgentStartError(
-                f"The agent did not answer `initialize` within {found.start_limit_s:g} s: {' '.join(found.argv)}",
+                f"The agent did not answer `initialize` within {found.start_limit_s:g} s: "
+                f"{' '.join(found.argv)}",
                 "Run `codex-fusion doctor`, or set CODEX_FUSION_ACP_COMMAND to an ACP agent.",
                 child.stderr_tail,
             ) from error

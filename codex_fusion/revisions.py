@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _LIMIT_S = 10.0
 
 
-async def resolve(workspace: Path, *, diff: str | None, base: str | None, commit: str | None) -> prompts.Target:
+async def resolve(
+    workspace: Path, *, diff: str | None, base: str | None, commit: str | None
+) -> prompts.Target:
     """The target of a review; at most one of the three is given.
 
     :raises CallError: where the workspace is no git repository, or git does not know the revision.
@@ -40,13 +42,17 @@ async def resolve(workspace: Path, *, diff: str | None, base: str | None, commit
         sha = await _commit(workspace, "base", base)
         merge_base = await _git(workspace, "merge-base", sha, "HEAD")
         if merge_base is None:
-            raise CallError(f"`base` {base!r} has no common history with HEAD.", "Name a branch that HEAD came from.")
+            raise CallError(
+                f"`base` {base!r} has no common history with HEAD.", "Name a branch that HEAD came from."
+            )
         return prompts.SinceBase(base, merge_base)
     return prompts.Uncommitted()
 
 
 async def _commit(workspace: Path, argument: str, revision: str) -> str:
-    sha = await _git(workspace, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    sha = await _git(
+        workspace, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
     if sha is None:
         raise CallError(
             f"`{argument}` {revision!r} names no commit in {workspace}.",
@@ -64,7 +70,9 @@ async def _git(workspace: Path, *arguments: str) -> str | None:
                 ("git", "-C", str(workspace), *arguments), check=False, env=environ, stdin=subprocess.DEVNULL
             )
     except (FileNotFoundError, PermissionError) as error:
-        raise CallError("git is not there to find the changes.", "Install git, or paste them as `diff`.") from error
+        raise CallError(
+            "git is not there to find the changes.", "Install git, or paste them as `diff`."
+        ) from error
     except TimeoutError as error:
         msg = f"git did not answer within {_LIMIT_S:g} s in {workspace}."
         raise CallError(msg, "Paste the changes as `diff`.") from error
@@ -72,5 +80,8 @@ async def _git(workspace: Path, *arguments: str) -> str | None:
         raise CallError("A revision can't hold a NUL character.", "") from error
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode != 0 and "dubious ownership" in said:
-        raise CallError(f"git refuses to read {workspace}: {said.splitlines()[0]}", "Follow git's advice, then call again.")
+        raise CallError(
+            f"git refuses to read {workspace}: {said.splitlines()[0]}",
+            "Follow git's advice, then call again.",
+        )
     return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None

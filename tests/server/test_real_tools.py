@@ -26,7 +26,9 @@ async def test_a_consult_brings_the_answer_and_one_footer_line(real: Real) -> No
     answer, _, footer = result.text.rpartition("\n\n")
     assert answer == OPEN
     assert footer.startswith("— Codex · ")
-    assert footer.endswith("tokens · context 0% full · round 1 · new session · OPEN: push back with `reply` (round 2), or concede")
+    assert footer.endswith(
+        "tokens · context 0% full · round 1 · new session · OPEN: push back with `reply` (round 2), or concede"
+    )
     assert result.meta["status"] == "answered"
     assert result.meta["verdict"] == {"state": "open", "point": "is the key shared?"}
     assert result.meta["session"]["new"] is True

@@ -28,7 +28,9 @@ async def reached(gate: Gate) -> None:
     assert await anyio.to_thread.run_sync(gate.reached.wait, LIMIT_S)
 
 
-async def test_a_cancelled_call_cancels_codex_turn_and_the_next_call_goes_on_in_the_session(real: Real) -> None:
+async def test_a_cancelled_call_cancels_codex_turn_and_the_next_call_goes_on_in_the_session(
+    real: Real,
+) -> None:
     gate = Gate()
     real.model.script((Say("I begin to"), gate, Say("never told")), Say(ANSWER))
     async with real.serving() as bench:
@@ -109,7 +111,9 @@ async def test_clear_drops_the_session_and_nothing_else_does(real: Real) -> None
     assert "the first question" not in str(real.model.requests[-1]["input"])
 
 
-async def test_clear_while_codex_waits_drops_the_paused_turn_before_a_permit_can_resume_it(real: Real) -> None:
+async def test_clear_while_codex_waits_drops_the_paused_turn_before_a_permit_can_resume_it(
+    real: Real,
+) -> None:
     real.model.script(Run("touch made", "please"), Say(ANSWER))
     async with real.serving() as bench:
         await bench.call("consult", question="q")

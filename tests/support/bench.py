@@ -119,12 +119,6 @@ def home() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-
-    from os import environ
-
-    return environ
-
-
 def model_environment(model: ScriptedModel, folder: Path, command: Path) -> dict[str, str]:
     """What makes the real Codex work without an account: the scripted model, and a home of its own."""
     codex_home = folder / ".codex"

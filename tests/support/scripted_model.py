@@ -205,14 +205,20 @@ def _events(step: Step, number: int) -> Iterator[dict[str, Any]]:
             case Fail():
                 msg = "Fail stands alone in its step"
                 raise ValueError(msg)
-    usage = {"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1050}
-    usage |= {"input_tokens_details": {"cached_tokens": 200}, "output_tokens_details": {"reasoning_tokens": 5}}
+    usage: dict[str, Any] = {"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1050}
+    usage |= {
+        "input_tokens_details": {"cached_tokens": 200},
+        "output_tokens_details": {"reasoning_tokens": 5},
+    }
     yield {"type": "response.completed", "response": {"id": f"resp_{number}", "usage": usage}}
 
 
 def _function_call(tool: str, arguments: dict[str, Any], name: str) -> dict[str, Any]:
     item = {"type": "function_call", "name": tool, "arguments": json.dumps(arguments)}
-    return {"type": "response.output_item.done", "item": item | {"call_id": f"call_{name}", "id": f"fc_{name}"}}
+    return {
+        "type": "response.output_item.done",
+        "item": item | {"call_id": f"call_{name}", "id": f"fc_{name}"},
+    }
 
 
 def _words(text: str) -> Iterator[str]:
