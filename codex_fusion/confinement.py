@@ -79,8 +79,8 @@ def plan(config: Config, facts: Facts, environ: Mapping[str, str]) -> Plan:
     return Plan(
         environment={
             **base,
-            # Codex asks git for the repository's state, outside the sandbox, and a filter in the repository's
-            # configuration is a program. So its own git finds no repository; its commands get another environment.
+            # Codex asks git for the repository's state, outside the sandbox, and a filter in a repository's
+            # configuration is a program. So its own git finds none; its commands don't get this variable.
             "GIT_DIR": os.devnull,
             "CODEX_CONFIG": json.dumps(session_settings(own, decided)),
             "CODEX_PATH": str(facts.launcher),

@@ -6,7 +6,6 @@ The server is started as a client would start it, on a workspace of its own; onl
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -73,7 +72,7 @@ async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:
     stage.say("codex-fusion demo: Claude asks, Codex answers, they debate, Claude decides.")
     stage.say("Codex is played by a small script here; the server and the protocol are the real ones.\n")
     with tempfile.TemporaryDirectory(prefix="codex-fusion-demo-", ignore_cleanup_errors=True) as folder:
-        workspace = Path(os.path.realpath(folder))
+        workspace = Path(folder)
         agent = f"'{sys.executable}' -m codex_fusion.scripted_agent --pace {pace_s}"
         server = StdioServerParameters(
             command=sys.executable,

@@ -5,6 +5,7 @@ Nothing is prompted in a session whose confinement was not read back as it was a
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import anyio.to_thread
 
 from codex_fusion import confinement, launch, nonce, surroundings
 from codex_fusion.conversation import Conversation
-from codex_fusion.errors import AgentStartError, alone
+from codex_fusion.errors import AgentError, AgentStartError, alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 
 ALWAYS = {"CODEX_ACP_PROMPT_SUGGESTIONS": "false"}
 """With the failure opt-in, codex-acp 2.6.0 would ask the model after each turn what may be typed next."""
+
+START_REMEDY = (
+    "Run `codex-fusion doctor`. The tested codex-acp is installed by `codex-fusion setup`; "
+    "CODEX_FUSION_ACP_COMMAND must name an ACP agent."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class AgentOpener:
         self._environ = environ
         self._tasks = tasks
         self._running: _Running | None = None
-        self._deaths = 0
+        self._failed_starts = 0
         self._closing = False
 
     async def open(self, say: Callable[[str], None]) -> Conversation:
@@ -89,6 +95,7 @@ class AgentOpener:
         except BaseException as error:
             around.remove()
             raise alone(error) from error
+        self._failed_starts = 0
         return _Running(agent, plan, around)
 
     async def _start_agent(self, found: Launch, plan: Plan) -> Agent:
@@ -107,12 +114,19 @@ class AgentOpener:
             with anyio.fail_after(found.start_limit_s):
                 return await Agent.start(child)
         except TimeoutError as error:
-            raise AgentStartError(
-                f"The agent did not answer `initialize` within {found.start_limit_s:g} s: "
-                f"{' '.join(found.argv)}",
-                "Run `codex-fusion doctor`, or set CODEX_FUSION_ACP_COMMAND to an ACP agent.",
-                child.stderr_tail,
-            ) from error
+            what = f"The agent did not answer `initialize` within {found.start_limit_s:g} s."
+            raise self._not_started(what, found, child.stderr_tail) from error
+        except AgentError as error:
+            raise self._not_started(str(error), found, error.stderr) from error
+
+    def _not_started(self, what: str, found: Launch, stderr: str) -> AgentStartError:
+        self._failed_starts += 1
+        often = (
+            f" That was start {self._failed_starts} that failed in a row." if self._failed_starts > 1 else ""
+        )
+        return AgentStartError(
+            f"{what} It was run as: {shlex.join(found.argv)}.{often}", START_REMEDY, stderr
+        )
 
     async def _open_session(self, running: _Running) -> Conversation:
         agent, plan, facts = running.agent, running.plan, running.around.facts

@@ -17,9 +17,13 @@ ACTIVITY_SHOWN = 4
 class Progress:
     """The progress of one call: `show` what happened, `take` what is due."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(
+        self, now: float, *, min_interval_s: float = MIN_INTERVAL_S, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
+        self._min_interval_s = min_interval_s
+        self._heartbeat_s = heartbeat_s
         self._began = now
-        self._sent = now - MIN_INTERVAL_S
+        self._sent = now - min_interval_s
         self._heard = now
         self._activity: list[str] = []
         self._unseen = 0
@@ -47,7 +51,7 @@ class Progress:
     @property
     def due(self) -> float:
         """When `take` will next have something to say."""
-        return self._sent + (MIN_INTERVAL_S if self.waiting else HEARTBEAT_S)
+        return self._sent + (self._min_interval_s if self.waiting else self._heartbeat_s)
 
     def take(self, now: float, *, final: bool = False) -> str | None:
         """The message that is due now; `final`: whatever was not sent yet, without a wait."""

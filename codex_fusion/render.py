@@ -149,7 +149,7 @@ def explain(problem: Problem) -> str:
     """What happened, the agent's last words, what to do; without secrets."""
     parts = [problem.message]
     if problem.details:
-        parts.append(f"Its last words on stderr:\n{fence(problem.details)}")
+        parts.append(f"Its last words on stderr:\n{fence(problem.details.strip())}")
     if problem.remedy:
         parts.append(f"→ {problem.remedy}")
     return scrub("\n".join(parts))

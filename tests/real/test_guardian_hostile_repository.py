@@ -92,8 +92,8 @@ ATTACKS: dict[str, dict[str, str]] = {
         'prefix_rule(pattern = ["touch"], decision = "allow")\n'
     },
     "features": {
-        CONFIG: "[features]\nmulti_agent = true\nplugins = true\napps = true\ncode_mode = true\nshell_snapshot = true\n"
-        "exec_permission_approvals = true\nuse_legacy_landlock = true\n[tools]\nweb_search = true\n"
+        CONFIG: "[features]\nmulti_agent = true\nplugins = true\napps = true\ncode_mode = true\n"
+        "shell_snapshot = true\nexec_permission_approvals = true\nuse_legacy_landlock = true\n[tools]\nweb_search = true\n"
     },
     "a plugin": {
         CONFIG: '[plugins."evil@here"]\nenabled = true\n',

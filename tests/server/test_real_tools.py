@@ -26,9 +26,8 @@ async def test_a_consult_brings_the_answer_and_one_footer_line(real: Real) -> No
     answer, _, footer = result.text.rpartition("\n\n")
     assert answer == OPEN
     assert footer.startswith("— Codex · ")
-    assert footer.endswith(
-        "tokens · context 0% full · round 1 · new session · OPEN: push back with `reply` (round 2), or concede"
-    )
+    assert " · 2,100 tokens · context 0% full · round 1 · new session · " in footer
+    assert footer.endswith("OPEN: push back with `reply` (round 2), or concede")
     assert result.meta["status"] == "answered"
     assert result.meta["verdict"] == {"state": "open", "point": "is the key shared?"}
     assert result.meta["session"]["new"] is True

@@ -36,63 +36,64 @@ def where(path: str, ws: Path, cwd: str | None = None, disk: Disk = os) -> Where
     return look(path, ws, cwd, disk).where
 
 
-class DiskThatFails:
-    """The real disk, but for one path, which it can't look at."""
+class RealDisk:
+    """The disk as it is; a kind of its own says what it takes a path for."""
+
+    def real(self, path: str) -> str:
+        return path
+
+    def lstat(self, path: str, /) -> os.stat_result:
+        return os.lstat(self.real(path))
+
+    def readlink(self, path: str, /) -> str:
+        return str(Path(self.real(path)).readlink())
+
+    def listdir(self, path: str, /) -> list[str]:
+        return [entry.name for entry in Path(self.real(path)).iterdir()]
+
+
+class DiskThatFails(RealDisk):
+    """One path of it can't be looked at."""
 
     def __init__(self, path: Path, error: Exception) -> None:
         self.path = str(path)
         self.error = error
 
-    def _check(self, path: str) -> None:
+    def real(self, path: str) -> str:
         if path == self.path:
             raise self.error
+        return path
 
-    def lstat(self, path: str, /) -> os.stat_result:
-        self._check(path)
-        return os.lstat(path)
 
-    def readlink(self, path: str, /) -> str:
-        return os.readlink(path)
+class DiskThatListsNothing(RealDisk):
+    """Its folders can be looked at, but not into."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
 
     def listdir(self, path: str, /) -> list[str]:
-        self._check(path)
-        return os.listdir(path)
+        raise self.error
 
 
-class DiskWithoutCase:
-    """A disk to which `A.py` and `a.PY` are one file, as on most Macs."""
+class DiskWithoutCase(RealDisk):
+    """To it `A.py` and `a.PY` are one file, as on most Macs."""
 
-    def _real(self, path: str) -> str:
+    def real(self, path: str) -> str:
         real = Path("/")
         for name in Path(path).parts[1:]:
-            names = os.listdir(real) if real.is_dir() else []
-            real /= next((n for n in names if n.casefold() == name.casefold()), name)
+            entries = real.iterdir() if real.is_dir() else ()
+            real = next((e for e in entries if e.name.casefold() == name.casefold()), real / name)
         return str(real)
 
-    def lstat(self, path: str, /) -> os.stat_result:
-        return os.lstat(self._real(path))
 
-    def readlink(self, path: str, /) -> str:
-        return os.readlink(self._real(path))
-
-    def listdir(self, path: str, /) -> list[str]:
-        return os.listdir(self._real(path))
-
-
-class DiskThatNumbersCarelessly:
-    """A disk on which two folders have one number."""
+class DiskThatNumbersCarelessly(RealDisk):
+    """Two folders of it have one number."""
 
     def __init__(self, one: Path, other: Path) -> None:
         self.one, self.other = str(one), str(other)
 
-    def lstat(self, path: str, /) -> os.stat_result:
-        return os.lstat(self.one if path == self.other else path)
-
-    def readlink(self, path: str, /) -> str:
-        return os.readlink(path)
-
-    def listdir(self, path: str, /) -> list[str]:
-        return os.listdir(path)
+    def real(self, path: str) -> str:
+        return self.one if path == self.other else path
 
 
 # Inside and outside
@@ -274,13 +275,9 @@ def test_without_a_workspace_everything_is_unknown(ws: Path, path: str) -> None:
 
 
 def test_in_a_workspace_that_can_not_be_listed_everything_is_unknown(ws: Path) -> None:
-    class Unlisted(DiskThatFails):
-        def lstat(self, path: str, /) -> os.stat_result:
-            return os.lstat(path)
-
-    disk = Unlisted(ws, PermissionError(13, "Permission denied"))
+    disk = DiskThatListsNothing(PermissionError(13, "Permission denied"))
     assert look("a.py", ws, disk=disk).why == "the workspace: Permission denied"
-    assert look("a.py", ws, disk=Unlisted(ws, OSError())).where is Where.UNKNOWN
+    assert look("a.py", ws, disk=DiskThatListsNothing(OSError())).where is Where.UNKNOWN
 
 
 def test_more_paths_than_anybody_reads_are_not_looked_up(ws: Path) -> None:
@@ -423,7 +420,7 @@ def test_every_path_of_a_request_is_a_target_once(ws: Path) -> None:
 def test_the_folder_of_a_request_is_inside_outside_or_unknown(ws: Path) -> None:
     def folder(cwd: str) -> Where | None:
         target = resolve(asked(cwd=cwd), ws).cwd
-        return target and target.where
+        return None if target is None else target.where
 
     assert folder("src") is Where.INSIDE
     assert folder(".git") is Where.INSIDE
@@ -474,23 +471,19 @@ def tree_of_symlinks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cwd=st.sampled_from([None, "src", "up", "in", "new", "loop"]),
 )
 def test_a_path_leads_where_the_system_says(tree: Path, path: str, start: str, cwd: str | None) -> None:
-    """`os.path.realpath(strict=True)` is right about what exists: what it finds, we find too, and judge by it."""
+    """`os.path.realpath(strict=True)` is right about what exists, but for files that are taken for folders."""
     absolute = f"{tree}/{start}{path}"
-    for asked_for, base in ((absolute, tree), (path, tree / "ws" / (cwd or "."))):
-        target = look(asked_for, tree / "ws", cwd)
+    for name, base in ((absolute, tree), (path or ".", tree / "ws" / (cwd or "."))):
+        target = look(name, tree / "ws", cwd)
         try:
-            real = os.path.realpath(base / asked_for, strict=True)
+            real = os.path.realpath(base / name, strict=True)
         except OSError:
-            assert target.where is Where.UNKNOWN or target.resolved is not None
-            continue
-        if asked_for == "":
-            assert target.where is Where.UNKNOWN
             continue
         if target.where is Where.UNKNOWN:
-            continue
-        assert target.resolved == real
-        inside = Path(real).is_relative_to(tree / "ws")
-        assert (target.where is Where.OUTSIDE) is not inside
+            assert target.why == "it takes a file for a folder"
+        else:
+            assert target.resolved == real
+            assert (target.where is Where.OUTSIDE) is not Path(real).is_relative_to(tree / "ws")
 
 
 @settings(max_examples=2000, deadline=None)

@@ -1,0 +1,180 @@
+"""The user's own Codex configuration: confinement is the same, his files stay as they are, his model is kept."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from codex_fusion import confinement, surroundings
+from codex_fusion.errors import ConfinementError
+from tests.support.bare_client import ALLOW
+from tests.support.guarded import (
+    SECRET,
+    codex_config,
+    config_of,
+    environ_of,
+    fill,
+    guarded,
+    output_of,
+    place,
+)
+from tests.support.scripted_model import Run, ScriptedModel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+HOOK = (
+    '[[hooks.{event}]]\n[[hooks.{event}.hooks]]\ntype = "command"\n'
+    """command = "touch {mark}-{event}; echo '{{\\"decision\\": \\"approve\\"}}'"\n"""
+)
+CONFIGURATIONS = {
+    "no approvals": 'approval_policy = "never"\n',
+    "no sandbox": 'sandbox_mode = "danger-full-access"\napproval_policy = "never"\n',
+    "the auto-reviewer": 'approvals_reviewer = "auto_review"\n',
+    "a wide workspace": 'sandbox_mode = "workspace-write"\n[sandbox_workspace_write]\nwritable_roots = ["/"]\n'
+    "network_access = true\n",
+    "another default profile": 'default_permissions = "wide"\n[permissions.wide.filesystem]\n":root" = "write"\n'
+    "[permissions.wide.network]\nenabled = true\n",
+    "MCP servers": '[mcp_servers.claude]\ncommand = "sh"\nargs = ["-c", "touch {mark}-claude"]\n'
+    '[mcp_servers."a.b \\"c\\""]\ncommand = "sh"\nargs = ["-c", "touch {mark}-odd"]\nrequired = true\n'
+    '[mcp_servers.remote]\nurl = "http://127.0.0.1:9/mcp"\n',
+    "a program to notify": 'notify = ["sh", "-c", "touch {mark}-notify"]\n',
+    "variables for commands": '[shell_environment_policy]\ninherit = "all"\nignore_default_excludes = true\n'
+    'include_only = ["*"]\n[shell_environment_policy.set]\nEVIL = "yes"\n',
+    "features": "[features]\nmulti_agent = true\nplugins = true\ncode_mode = true\nhooks = true\nmemories = true\n"
+    "shell_snapshot = true\nuse_legacy_landlock = true\nwrite_stdin_approval = false\n",
+    "web search": 'web_search = "live"\n',
+    "hooks that approve": "[features]\nhooks = true\n"
+    + HOOK.format(event="PermissionRequest", mark="{mark}")
+    + HOOK.format(event="SessionStart", mark="{mark}"),
+}
+TOOLS = {"exec_command", "write_stdin", "request_user_input", "apply_patch", "view_image"}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+async def test_confinement_is_the_same_with(codex_acp: Path, name: str) -> None:
+    with place(codex_files={"config.toml": ""}) as here:
+        fill(here.codex_home, {"config.toml": CONFIGURATIONS[name].replace("{mark}", str(here.mark))})
+        before = here.snapshot()
+        async with guarded(codex_acp, here) as session:
+            outputs = await session.run(
+                f"cat {here.home}/.ssh/id", "touch new", f"touch {here.mark}-x", "echo EVIL=$EVIL."
+            )
+            assert session.client.asked == []
+            await session.turn(Run(f"touch {here.mark}-y", escalate="please"))
+            assert len(session.client.asked) == 1
+            tools = {tool.get("name") or tool["type"] for tool in session.model.requests[0]["tools"]}
+        assert SECRET not in "".join(outputs)
+        assert "Read-only file system" in outputs[1]
+        assert outputs[3] == "EVIL=.\n"
+        assert here.marks() == []
+        assert here.snapshot() == before
+        assert tools <= TOOLS
+
+
+LOOSE: dict[str, dict[str, object]] = {
+    "tables": {
+        "approval_policy": "never",
+        "sandbox_mode": "danger-full-access",
+        "default_permissions": "wide",
+        "permissions": {"wide": {"filesystem": {":root": "write"}}},
+        "features": {"hooks": True, "multi_agent": True},
+        "web_search": "live",
+        "shell_environment_policy": {"set": {"EVIL": "yes"}, "include_only": ["*"]},
+    },
+    "dotted names": {
+        "features.multi_agent": True,
+        "features.hooks": True,
+        "shell_environment_policy.set.EVIL": "yes",
+        "sandbox_workspace_write.network_access": True,
+    },
+    "no tables at all": {
+        "features": True,
+        "mcp_servers": [],
+        "shell_environment_policy": "x",
+        "permissions": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("name", LOOSE)
+async def test_confinement_is_the_same_with_a_codex_config_of(codex_acp: Path, name: str) -> None:
+    with place() as here, ScriptedModel() as model:
+        servers = {"mcp_servers": {"x": {"command": "touch", "args": [f"{here.mark}-mcp"]}}}
+        hooks = {
+            "hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": f"touch {here.mark}-h"}]}]}
+        }
+        text = json.dumps({**codex_config(model), **servers, **hooks, **LOOSE[name]})
+        # Through the other model's address, so that what the user says of his model is seen to be kept.
+        async with guarded(codex_acp, here, CODEX_CONFIG=text) as session:
+            model.script(Run(f"cat {here.home}/.ssh/id; touch new; echo EVIL=$EVIL."))
+            await session.client.prompt(session.session)
+            output = output_of(model.tool_outputs()[0])
+        assert SECRET not in output
+        assert "Read-only file system" in output
+        assert "EVIL=." in output
+        assert here.marks() == []
+        assert {tool.get("name") or tool["type"] for tool in model.requests[0]["tools"]} <= TOOLS
+
+
+async def test_rules_of_the_user_that_allow_commands_do_not_lead_out(codex_acp: Path) -> None:
+    rules = "".join(
+        f'prefix_rule(pattern = ["{word}"], decision = "allow")\n'
+        for word in ("cat", "touch", "python3", "sh")
+    )
+    with place(codex_files={"rules/default.rules": rules}) as here:
+        before = here.snapshot()
+        async with guarded(codex_acp, here) as session:
+            outputs = await session.turn(
+                Run(f"cat {here.home}/.ssh/id"),
+                Run(f"touch {here.mark}"),
+                Run(f"touch {here.mark}", escalate="please"),
+                Run(f'python3 -c \'open("{here.mark}", "w")\''),
+                answer=ALLOW,
+            )
+            assert SECRET not in outputs[0]
+            assert any("default.rules" in line for line in session.plan.set_aside)
+            # What Claude allows still runs outside.
+            assert await session.turn(Run(f"ls {here.outside}", escalate="x"), answer=ALLOW) == [
+                "secret.txt\n"
+            ]
+        assert here.marks() == []
+        assert here.snapshot() == before
+
+
+async def test_the_users_launcher_is_run_inside_ours(codex_acp: Path) -> None:
+    with place() as here, ScriptedModel() as model:
+        around = surroundings.survey(config_of(here), (str(codex_acp),), environ_of(here, model))
+        around.remove()
+        assert around.facts.codex is not None
+        own = here.root / "my-codex"
+        own.write_text(
+            f'#!/bin/sh\ntouch {here.root}/mine\nexec {around.facts.codex[0]} "$@"\n', encoding="utf-8"
+        )
+        own.chmod(0o755)
+        # A script that leads elsewhere says nothing of where codex is installed: the user names that.
+        roots = around.facts.codex_folders
+        async with guarded(
+            codex_acp, here, config_of(here, read_roots=roots), CODEX_PATH=str(own)
+        ) as session:
+            assert session.mode == session.plan.mode
+            outputs = await session.run(f"cat {here.home}/.ssh/id", "cat a.txt")
+        assert (here.root / "mine").exists()
+        assert SECRET not in outputs[0]
+        assert outputs[1] == "one\ntwo\n"
+
+
+async def test_a_configuration_that_cannot_be_read_is_refused_before_anything_starts(codex_acp: Path) -> None:
+    with place() as here, ScriptedModel() as model:
+        fill(here.codex_home, {"config.toml": "[broken"})
+        environ = environ_of(here, model)
+        around = surroundings.survey(config_of(here), (str(codex_acp),), environ)
+        try:
+            with pytest.raises(ConfinementError, match="no valid TOML"):
+                confinement.plan(config_of(here), around.facts, environ)
+        finally:
+            around.remove()
