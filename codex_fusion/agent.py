@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from acp.connection import Connection
 from codex_fusion import frames, wire
 from codex_fusion.errors import AgentError, AgentGoneError, AgentStartError
 from codex_fusion.events import Asking, Broken, ModeChanged, TakenBack, ToolUpdate
+from codex_fusion.scrub import scrub
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -35,8 +37,20 @@ _KEPT_ID = "codex-fusion/request-id"
 _AUTH_REQUIRED = -32000
 _OPT_IN = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}}
 """codex-acp 2.6.0: with this a failed turn says so, and a request brings Codex's own reason."""
+_NOTICES: dict[str, Any] = {"session": {"notices": {}}}
+"""With this codex-acp 2.6.0 sends its own warnings apart from Codex's answer. Newer than acp 0.12."""
 _TOOLS_KNOWN = 2_000
+_CLOSE_S = 5.0
+"""How long an agent may take to let go of a session. Nobody waits for that; it only bounds the task."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A permission request that has no answer yet."""
+
+    wire_id: object
+    sink: Sink
+    answer: asyncio.Future[str | None]
 
 
 class _Transport:
@@ -50,7 +64,12 @@ class _Transport:
     async def send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         async with self._sending:
-            await self._child.send(line)
+            try:
+                await self._child.send(line)
+            except AgentGoneError:
+                # An answer that nobody reads any more; the library would log it as a fault of ours.
+                if "method" in message:
+                    raise
 
     async def receive(self) -> dict[str, Any] | None:
         # Each message becomes a task of the connection's: without this checkpoint a flood would
@@ -80,8 +99,7 @@ class Agent:
         self._connection = Connection(self._handle, self._transport)
         self._sinks: dict[str, Sink] = {}
         self._tools: dict[str, dict[str, ToolCall]] = {}
-        self._answers: dict[int, asyncio.Future[str | None]] = {}
-        self._wire_ids: dict[Any, int] = {}
+        self._open: dict[int, _Open] = {}
         self._keys = 0
         self._background: set[asyncio.Task[None]] = set()
         self._killed = False
@@ -102,7 +120,9 @@ class Agent:
             client_info=schema.Implementation(name="codex-fusion", version=version("codex-fusion")),
         )
         try:
-            agent.report = wire.read_initialize(await agent._request("initialize", request))
+            body = _json(request)
+            body["clientCapabilities"] |= _NOTICES
+            agent.report = wire.read_initialize(await agent._request("initialize", body))
         except BaseException:
             await agent.kill()
             raise
@@ -142,7 +162,9 @@ class Agent:
         report = wire.read_session(await self._request("session/new", request))
         if report.session_id is None:
             msg = "The agent opened a session without an id."
-            raise AgentStartError(msg, "Check CODEX_FUSION_ACP_COMMAND: it must be an ACP agent.", self.stderr)
+            raise AgentStartError(
+                msg, "Check CODEX_FUSION_ACP_COMMAND: it must be an ACP agent.", self.stderr
+            )
         if report.mode is not None:
             self.modes[report.session_id] = report.mode
         return report
@@ -154,6 +176,10 @@ class Agent:
         """
         request = schema.SetSessionModeRequest(session_id=session_id, mode_id=mode)
         await self._request("session/set_mode", request)
+
+    def mode(self, session_id: str) -> str | None:
+        """The mode that it last reported for the session; None if it reported none."""
+        return self.modes.get(session_id)
 
     def prompt(self, session_id: str, text: str, sink: Sink) -> None:
         """Send a prompt. `sink` gets everything until its `PromptResult` or `Broken`, then nothing."""
@@ -175,9 +201,9 @@ class Agent:
 
     def answer(self, key: int, option: str | None) -> None:
         """The one answer to a permission request: an option's id, or None for "cancelled"."""
-        future = self._answers.pop(key, None)
-        if future is not None and not future.done():
-            future.set_result(option)
+        request = self._open.pop(key, None)
+        if request is not None and not request.answer.done():
+            request.answer.set_result(option)
 
     async def kill(self) -> None:
         """End the process group, then the connection. Bounded, shielded, may be called twice."""
@@ -185,11 +211,12 @@ class Agent:
         with anyio.CancelScope(shield=True):
             # First the process: the connection's close would wait for a child that ignores its pipe.
             await self._child.kill()
-            for future in self._answers.values():
-                future.cancel()
-            self._answers.clear()
+            for request in self._open.values():
+                request.answer.cancel()
+            self._open.clear()
+            ended = AgentGoneError("The agent was ended.", "Call again: it is started anew.", self.stderr)
             for sink in tuple(self._sinks.values()):
-                sink(Broken(AgentGoneError("The agent was ended.", "Call again: it is started anew.", self.stderr)))
+                sink(Broken(ended))
             self._sinks.clear()
             for task in tuple(self._background):
                 task.cancel()
@@ -198,8 +225,8 @@ class Agent:
 
     # Requests to the agent
 
-    async def _request(self, method: str, params: BaseModel) -> Any:  # noqa: ANN401 JSON, read by wire
-        body = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+    async def _request(self, method: str, params: BaseModel | dict[str, Any]) -> Any:  # noqa: ANN401 JSON
+        body = params if isinstance(params, dict) else _json(params)
         try:
             return await self._connection.send_request(method, body)
         except RequestError as error:
@@ -213,14 +240,14 @@ class Agent:
                 "Codex is not logged in (the agent says: authentication required).",
                 "Run `codex login` in a terminal, or give the server an OPENAI_API_KEY; then call again.",
             )
-        details = f": {json.dumps(error.data)[:500]}" if error.data else ""
-        return AgentStartError(
-            f"The agent refused {method}: {error}{details}",
-            "Its last words below may tell why; a `config.toml` of Codex that is not valid is a common reason."
-            if method == "session/new"
-            else "",
-            self.stderr,
-        )
+        # Scrubbed before it is cut: half a key has no known shape.
+        details = f": {scrub(json.dumps(error.data, ensure_ascii=False))[:500]}" if error.data else ""
+        remedy = ""
+        if method == "session/new":
+            remedy = (
+                "Its last words may tell why; a `config.toml` of Codex that is not valid is a common reason."
+            )
+        return AgentStartError(f"The agent refused {method}: {error}{details}", remedy, self.stderr)
 
     async def _gone(self, when: str) -> AgentGoneError:
         # Its end of the pipe closes a moment before the process is reaped: wait for the exit code.
@@ -245,11 +272,11 @@ class Agent:
         sink(result)
 
     async def _close_session(self, session_id: str) -> None:
-        with suppress(AgentError):
+        with suppress(AgentError), anyio.move_on_after(_CLOSE_S):
             await self._request("session/close", schema.CloseSessionRequest(session_id=session_id))
 
     def _notify(self, method: str, params: BaseModel) -> None:
-        body = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+        body = _json(params)
 
         async def send() -> None:
             with suppress(ConnectionError, OSError, AgentGoneError):
@@ -294,11 +321,9 @@ class Agent:
             sink(update)
 
     def _taken_back(self, wire_id: object) -> None:
-        with suppress(TypeError):  # an id that can't be a key was never one of ours
-            key = self._wire_ids.get(wire_id)
-            if key is not None:
-                for sink in tuple(self._sinks.values()):
-                    sink(TakenBack(key))
+        for key, request in tuple(self._open.items()):
+            if request.wire_id == wire_id:
+                request.sink(TakenBack(key))
 
     async def _asked(self, params: dict[str, Any]) -> dict[str, Any]:
         wire_id = params.pop(_KEPT_ID, None)
@@ -310,16 +335,17 @@ class Agent:
             return {"outcome": "cancelled"}
         self._keys += 1
         key = self._keys
-        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._answers[key] = future
-        self._wire_ids[wire_id] = key
+        self._open[key] = _Open(wire_id, sink, asyncio.get_running_loop().create_future())
+        answer = self._open[key].answer
         try:
             sink(Asking(key, request))
-            option = await future
+            option = await answer
         finally:
-            self._answers.pop(key, None)
-            if self._wire_ids.get(wire_id) == key:
-                del self._wire_ids[wire_id]
+            self._open.pop(key, None)
         if option is None:
             return {"outcome": "cancelled"}
         return {"outcome": "selected", "optionId": option}
+
+
+def _json(params: BaseModel) -> dict[str, Any]:
+    return params.model_dump(mode="json", by_alias=True, exclude_none=True)

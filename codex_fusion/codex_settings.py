@@ -70,13 +70,7 @@ def reads_outside(config: Config) -> bool:
 def settings(config: Config, facts: Facts) -> dict[str, Any]:
     """Every setting that the plan decides, by its name in Codex's configuration."""
     network = config.allow.external_reads
-    # The user's git configuration is not there in the sandbox, and with it what it says to trust.
-    git = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": str(facts.foreign_repository),
-    }
-    given = {} if facts.foreign_repository is None else git
+    given = _given_to_commands(facts)
     profile = {"filesystem": _filesystem(config, facts), "network": {"enabled": network}}
     folders = (facts.workspace, *facts.workspace.parents)
     decided = {
@@ -103,19 +97,37 @@ def settings(config: Config, facts: Facts) -> dict[str, Any]:
     return decided if network else {**decided, "web_search": "disabled"}
 
 
+def _given_to_commands(facts: Facts) -> dict[str, str]:
+    """Variables that Codex's commands get beside those of the agent."""
+    given = {
+        # In the sandbox each readable folder is a file system of its own, and git looks no further than one.
+        "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
+        # Codex's shells have a socket for stdin. A bash of the first level takes that for a remote login and
+        # runs ~/.bashrc, zsh runs ~/.zshenv: with the keys that users set there.
+        "SHLVL": "1",
+        "ZDOTDIR": str(facts.scratch),
+    }
+    if facts.foreign_repository is not None:
+        # The user's git configuration is not there in the sandbox, and with it what it says to trust.
+        given["GIT_CONFIG_COUNT"] = "1"
+        given["GIT_CONFIG_KEY_0"] = "safe.directory"
+        given["GIT_CONFIG_VALUE_0"] = str(facts.foreign_repository)
+    return given
+
+
 def _filesystem(config: Config, facts: Facts) -> dict[str, Any]:
     readable = [*facts.codex_folders, *facts.system_folders, *facts.git_folders, *config.read_roots]
-    readable += [] if facts.scratch is None else [facts.scratch]
     entries: dict[str, Any] = {":root" if reads_outside(config) else ":minimal": "read"}
-    entries |= {str(path): "read" for path in readable}
+    entries |= {str(path): "read" for path in (*readable, facts.scratch)}
     entries[":workspace_roots"] = {".": "write" if config.allow.writes else "read"}
-    # Codex's login. That something is denied has a second effect: a rule of the user's that allows
-    # a command no longer leads out of the sandbox.
-    entries[str(facts.codex_home / "auth.json")] = "deny"
-    if facts.codex_home.is_relative_to(facts.workspace):
-        entries[str(facts.codex_home)] = "deny"
     if facts.launcher.is_relative_to(facts.workspace):
         entries[str(facts.launcher)] = "read"
+    inside = facts.codex_home.is_relative_to(facts.workspace)
+    if inside or facts.user_rules or config.allow.external_reads:
+        # Codex's login. That anything is denied has a second effect: a rule of the user's that allows
+        # a command no longer leads out of the sandbox. And a third: without `external_reads`, what Claude
+        # lets out of the sandbox gets all of the disk but no network. So it is not denied without need.
+        entries[str(facts.codex_home if inside else facts.codex_home / "auth.json")] = "deny"
     return entries
 
 

@@ -172,7 +172,10 @@ def _of_the_user(facts: Facts, own: Mapping[str, Any], decided: Mapping[str, Any
     ]
     if facts.user_rules:
         files = ", ".join(map(str, facts.user_rules))
-        lines.append(f"What your rules in {files} allow runs inside the sandbox here, not outside.")
+        lines.append(
+            f"What your rules in {files} allow runs inside the sandbox here, not outside. While they exist, "
+            "what Claude lets run outside has no network, unless CODEX_FUSION_ALLOW_EXTERNAL_READS is set."
+        )
     return lines
 
 
@@ -184,7 +187,8 @@ def _listed(found: tuple[str, ...], servers: tuple[str, ...]) -> str:
 def _description(config: Config, facts: Facts) -> str:
     allow = config.allow
     if reads_outside(config):
-        reads = "Codex's commands can read everything that you can, except Codex's own login"
+        login = " except Codex's own login" if allow.external_reads or facts.user_rules else ""
+        reads = f"Codex's commands can read everything that you can{login}"
     else:
         also = map(str, (*facts.git_folders, *config.read_roots))
         reads = ", ".join(["Codex's commands can read the workspace", *also])

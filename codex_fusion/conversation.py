@@ -26,6 +26,9 @@ class AgentPort(Protocol):
     def returncode(self) -> int | None:
         """The process's exit code; None while it runs."""
 
+    def mode(self, session_id: str) -> str | None:
+        """The mode that it last reported for the session; None if it reported none."""
+
     def prompt(self, session_id: str, text: str, sink: Sink) -> None:
         """Send a prompt; everything it brings goes to the sink."""
 

@@ -9,35 +9,32 @@ cancels too, so the machine sees one event at a time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
 
-from codex_fusion import diagnosis, prompts, verdict
+from codex_fusion import diagnosis
 from codex_fusion import turn as machine
+from codex_fusion.account import Account
 from codex_fusion.conversation import NOBODY
-from codex_fusion.errors import AgentGoneError, ConfinementError
-from codex_fusion.events import Asking, Broken, Incoming, ModeChanged, OptionKind, PromptResult, TakenBack
-from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
-from codex_fusion.transcript import Transcript
+from codex_fusion.errors import AgentGoneError, ConfinementError, FusionError
+from codex_fusion.events import Asking, Broken, Incoming, ModeChanged, PromptResult, TakenBack
+from codex_fusion.inbox import Decide, Inbox, Item, NotOpened, Opened
+from codex_fusion.permissions import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from codex_fusion.conversation import Brief, Conversation, Viewer
-    from codex_fusion.events import PermissionRequest, Usage
+    from codex_fusion.events import PermissionRequest
     from codex_fusion.journal import Record
+    from codex_fusion.outcome import OpenRequest, Outcome
+    from codex_fusion.transcript import Transcript
     from codex_fusion.turn import Effect, Event
 
     Judge = Callable[[PermissionRequest], "Judgement"]
-
-_STATUS = {
-    machine.Ending.ANSWERED: Status.ANSWERED,
-    machine.Ending.CANCELLED: Status.CANCELLED,
-    machine.Ending.TIMEOUT: Status.TIMEOUT,
-    machine.Ending.FAILED: Status.FAILED,
-}
+    Open = Callable[[Callable[[str], None]], Awaitable[Conversation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +47,20 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decide:
+class _Judged:
+    """For the record: under which name the request before it goes, and what became of it."""
+
     request: str
-    allow: bool
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    conversation: Conversation
+    judgement: Judgement
 
 
 @dataclass(frozen=True, slots=True)
 class _SessionOpened:
+    """For the record."""
+
     session_id: str
     mode: str | None
     new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _NotOpened:
-    error: Exception
-
-
-_Item = Incoming | _Decide | _Opened | _NotOpened | machine.Cancel
 
 
 class RunningTurn:
@@ -89,235 +76,235 @@ class RunningTurn:
         record: Record,
     ) -> None:
         self.brief = brief
-        self.transcript = Transcript()
         self.viewer: Viewer = NOBODY
-        self.conversation: Conversation | None = None
-        self.open_requests: dict[str, OpenRequest] = {}
-        self.decided: dict[str, str] = {}
-        """What became of each request of this turn that is not open any more."""
         self.reported = False
-        """Was its outcome handed to a caller?"""
+        """Was its outcome handed to a caller? True, too, where nobody is left to hand it to."""
         self.closed = anyio.Event()
         self.began_at = clock()
         self.paused_at: float | None = None
         self._judge = judge
         self._clock = clock
-        self._request_id = request_id
         self._record = record
+        self._account = Account(brief)
+        self._permissions = Permissions(request_id)
         self._machine = machine.Turn(brief.limit_s, self.began_at)
-        self._post, self._inbox = anyio.create_memory_object_stream[_Item](math.inf)
-        self._quiet = anyio.Event()
-        self._askings: dict[str, Asking] = {}
-        self._denials: list[prompts.Denial] = []
-        self._withdrawn: list[str] = []
-        self._usage: Usage | None = None
-        self._result: PromptResult | None = None
-        self._problem: Problem | None = None
-        self._ending = machine.Ending.FAILED
-        self._cancelled_by = "the agent itself"
-        self._new_session = False
-        self._over = False
+        self._inbox = Inbox()
+        self._stirred = anyio.Event()
+        self._deciding = False
+        self._cancelled_by: str | None = None
 
     # What the session asks of it
 
     @property
     def paused(self) -> bool:
-        """Does it wait for a decision?"""
-        return self._machine.state is machine.State.PAUSED
+        """Whether it waits for a decision: not any more once one, or a cancel, is on its way."""
+        on_its_way = self._deciding or self._cancelled_by is not None
+        return self._machine.state is machine.State.PAUSED and not on_its_way
 
     @property
     def is_closed(self) -> bool:
-        """Is it over, and everything of it cleaned up?"""
+        """Whether it is over, and everything of it cleaned up."""
         return self.closed.is_set()
 
+    @property
+    def conversation(self) -> Conversation | None:
+        """The session it runs in, once that is open."""
+        return self._account.conversation
+
+    @property
+    def transcript(self) -> Transcript:
+        """What Codex wrote and did."""
+        return self._account.transcript
+
+    @property
+    def open_requests(self) -> dict[str, OpenRequest]:
+        """What can be decided."""
+        return self._permissions.open
+
+    @property
+    def decided(self) -> dict[str, str]:
+        """What became of each request that is not open any more."""
+        return self._permissions.fates
+
     async def settled(self, viewer: Viewer) -> None:
-        """Wait until the turn pauses or is over; `viewer` watches meanwhile."""
+        """Wait until the turn waits for a decision or is over; `viewer` watches meanwhile."""
         self.viewer = viewer
         try:
-            await self._quiet.wait()
+            while not (self.paused or self.is_closed):
+                await self._stirred.wait()
         finally:
             if self.viewer is viewer:
                 self.viewer = NOBODY
 
     def decide(self, request: str, *, allow: bool, note: str | None) -> None:
         """Decide an open request, then wait with `settled` for what comes of it."""
-        self._quiet = anyio.Event()
-        self._put(_Decide(request, allow, note))
+        self._deciding = True
+        self._put(Decide(self._permissions.decide(request, allow=allow), allow, note))
 
     def cancel(self, by: str) -> None:
         """End the turn; `closed` tells when it is over. More than one cancel is one."""
-        if self._machine.state not in (machine.State.CANCELLING, machine.State.CLOSED):
-            self._cancelled_by = by
+        self._cancelled_by = self._cancelled_by or by
         self._put(machine.Cancel())
+
+    def notify(self, *notices: str) -> None:
+        """Add what the reader must know beside the answer."""
+        self._account.notices += notices
+
+    def report(self) -> Outcome:
+        """The outcome for a caller, who gets each notice once."""
+        outcome = self.outcome()
+        self._account.notices = ()
+        self.reported = self.is_closed
+        return outcome
 
     def outcome(self) -> Outcome:
         """What there is to report now: the pause, or how it ended."""
-        talk = self.conversation
-        common = Outcome(
-            status=Status.PERMISSION,
-            tool=self.brief.tool,
-            turn=self.brief.number,
-            text=self.transcript.answer or self.transcript.written,
-            seconds=self._active_seconds(),
-            usage=self._usage,
-            context=self.transcript.context,
-            session_id=talk.session_id if talk else None,
-            new_session=self._new_session,
-            round=self.brief.round,
-            requests=tuple(self.open_requests.values()),
-            stop_reason=self._result.stop_reason if self._result else None,
-            notices=talk.notices if talk and self._new_session else (),
+        return self._account.outcome(
+            self._machine.active_s(self._clock()), tuple(self.open_requests.values())
         )
-        if not self._over:
-            return common
-        status = _STATUS[self._ending]
-        if status is Status.ANSWERED and self._problem is not None:
-            status = Status.FAILED
-        answered = status is Status.ANSWERED
-        text = self.transcript.answer if answered else self.transcript.written
-        if self._result is not None and self._result.failure is not None:
-            text = ""  # the text of such a turn is the failure's own (codex-acp 2.6.0)
-        found = verdict.read(text) if answered and self.brief.round is not None else None
-        return replace(common, status=status, text=text, problem=self._problem, verdict=found)
 
     # The loop
 
-    async def run(self, open_conversation: Callable[[Callable[[str], None]], Awaitable[Conversation]]) -> None:
+    async def run(self, open_conversation: Open) -> None:
         """Drive the turn to its end. Nothing that goes wrong in it leaves this method but a cancellation."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._open, open_conversation)
-                while self._machine.state is not machine.State.CLOSED:
-                    await self._step()
+                await self._drive()
                 tasks.cancel_scope.cancel()
-        except Exception as error:  # noqa: BLE001 one bug in a turn fails that turn, not the server
-            await self._failed_by_bug(error)
+        except anyio.get_cancelled_exc_class():
+            if self._machine.state is not machine.State.CLOSED:
+                self._cancelled_by = self._cancelled_by or "the end of the server"
+                self._cut_short(machine.Ending.CANCELLED)
+            raise
         finally:
-            self._over = True
-            self.open_requests.clear()
-            self._inbox.close()
-            self._record.close(self)
+            self._guarded(self._answer_the_rest)
+            self._guarded(lambda: self._record.close(self))
             self.closed.set()
-            self._quiet.set()
+            self._stir()
 
-    async def _open(self, open_conversation: Callable[[Callable[[str], None]], Awaitable[Conversation]]) -> None:
+    async def _drive(self) -> None:
+        try:
+            while self._machine.state is not machine.State.CLOSED:
+                await self._step()
+        except Exception as error:  # noqa: BLE001 one bug in a turn fails that turn, not the server
+            self._record.journal.bug(error)
+            self._account.problem = diagnosis.of_error(error)
+            self._cut_short(machine.Ending.FAILED)
+            await self._kill()
+
+    async def _open(self, open_conversation: Open) -> None:
         try:
             conversation = await open_conversation(lambda line: self._show(self.transcript.note(line)))
         except Exception as error:  # noqa: BLE001 told as the turn's end
-            self._put(_NotOpened(error))
+            if not isinstance(error, FusionError):
+                self._record.journal.bug(error)
+            self._put(NotOpened(error))
         else:
-            self._put(_Opened(conversation))
+            self._put(Opened(conversation))
 
-    def _put(self, item: _Item) -> None:
-        try:
-            self._post.send_nowait(item)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            # The turn is over: a late request still gets its answer, all else changes nothing.
-            if isinstance(item, Asking) and self.conversation is not None:
-                self.conversation.agent.answer(item.key, None)
+    def _put(self, item: Item) -> None:
+        if not self._inbox.put(item) and isinstance(item, Asking):
+            self._answer(item.key, None)  # the turn is over: all else changes nothing
 
     async def _step(self) -> None:
         deadline = self._machine.deadline
         remaining = math.inf if deadline is None else deadline - self._clock()
-        if remaining <= 0:
-            # Looked at first: a flood of messages must not hide that the time is over.
-            await self._handle(machine.Deadline())
-            return
-        item: _Item | None = None
-        with anyio.move_on_after(remaining):
-            item = await self._inbox.receive()
+        # Looked at first: a flood of messages must not hide that the time is over.
+        item = await self._inbox.take(remaining) if remaining > 0 else None
         await (self._handle(machine.Deadline()) if item is None else self._take(item))
 
-    async def _take(self, item: _Item) -> None:
-        if not isinstance(item, _Opened):
+    async def _take(self, item: Item) -> None:
+        if not isinstance(item, Opened):
             self._record.event(item, self._clock())
         match item:
-            case _Opened(conversation):
-                self._begin(conversation)
-                opened = _SessionOpened(conversation.session_id, conversation.mode, self._new_session)
-                self._record.event(opened, self._clock())
-                await self._handle(machine.Ready())
-            case _NotOpened(error):
-                self._problem = diagnosis.of_error(error)
+            case Opened(conversation):
+                await self._opened(conversation)
+            case NotOpened(error):
+                self._account.problem = diagnosis.of_error(error)
                 await self._handle(machine.Failed())
+            case Decide():
+                await self._decided(item)
+            case machine.Cancel():
+                await self._handle(item)
+            case _:
+                await self._heard(item)
+
+    async def _heard(self, item: Incoming) -> None:
+        """Something came from the agent."""
+        match item:
             case Asking():
                 await self._asked(item)
             case TakenBack(key):
                 await self._taken_back(key)
-            case _Decide():
-                await self._decided(item)
             case PromptResult():
-                self._replied(item)
+                self._account.replied(item)
                 await self._handle(machine.Replied(cancelled=item.stop_reason == "cancelled"))
             case Broken(error):
-                self._problem = diagnosis.of_error(error)
+                self._account.problem = diagnosis.of_error(error)
                 gone = isinstance(error, AgentGoneError)
                 await self._handle(machine.Gone() if gone else machine.Failed())
-            case machine.Cancel():
-                await self._handle(item)
             case ModeChanged(mode):
-                await self._mode_changed(mode)
+                if not self._confined_as_verified(mode):
+                    await self._handle(machine.Failed())
             case _:
                 line = self.transcript.add(item)
                 if line is not None:
                     self._show(line)
 
-    def _begin(self, conversation: Conversation) -> None:
-        self.conversation = conversation
-        self._new_session = conversation.turns == 0
-        conversation.turns += 1
-        if self.brief.round is not None:
-            conversation.round = self.brief.round
-
-    def _replied(self, result: PromptResult) -> None:
-        self._result = result
-        if result.usage is not None:
-            self._usage = result.usage if self._usage is None else self._usage + result.usage
-        self._problem = diagnosis.of_result(result, self.transcript.answer)
+    async def _opened(self, talk: Conversation) -> None:
+        self._account.conversation = talk
+        self._account.new_session = talk.turns == 0
+        self._record.event(_SessionOpened(talk.session_id, talk.mode, talk.turns == 0), self._clock())
+        # It was verified when the session was opened; since then the agent may have changed it.
+        if not self._confined_as_verified(talk.agent.mode(talk.session_id)):
+            await self._handle(machine.Failed())
+            return
+        self._account.begin(talk)
+        await self._handle(machine.Ready())
 
     async def _asked(self, asking: Asking) -> None:
+        name = self._permissions.add(asking)
         judgement = self._judge(asking.request)
-        name = self._request_id()
-        self._askings[name] = asking
+        self._record.event(_Judged(name, judgement), self._clock())
         if judgement.allowed:
             self._show(self.transcript.note(f"allowed: {judgement.what} ({judgement.why})"))
         else:
-            self.open_requests[name] = OpenRequest(name, asking.request, judgement.what, judgement.why)
+            self._permissions.put(name, judgement.what, judgement.why)
             self._show(self.transcript.note(f"asks {name}: {judgement.what}"))
         await self._handle(machine.Asked(name, allowed=judgement.allowed))
 
     async def _taken_back(self, key: int) -> None:
-        name = next((name for name, asking in self._askings.items() if asking.key == key), None)
+        name = self._permissions.named(key)
         if name is not None:
-            self._show(self.transcript.note(f"withdrew {name}: {self.open_requests[name].what}"))
+            self._show(self.transcript.note(f"withdrew {name}"))
             await self._handle(machine.Withdrawn(name))
 
-    async def _decided(self, decision: _Decide) -> None:
-        if not self.paused or decision.request not in self.open_requests:
-            # Withdrawn between the check and now: whoever waits is told what is open instead.
-            if self.paused:
-                self._quiet.set()
+    async def _decided(self, decision: Decide) -> None:
+        self._deciding = False
+        asked = decision.request
+        if asked.id not in self._machine.pending:
+            self._stir()  # withdrawn while the decision was on its way: it goes on without it
             return
-        asked = self.open_requests[decision.request]
-        word = "allowed" if decision.allow else "denied"
-        self.decided[decision.request] = f"{word} by permit"
         if not decision.allow:
-            self._denials.append(prompts.Denial(asked.what, decision.note))
+            self._permissions.deny(asked.what, decision.note)
+        word = "allowed" if decision.allow else "denied"
         note = f" — {decision.note}" if decision.note else ""
-        self._show(self.transcript.note(f"{word} {decision.request}: {asked.what}{note}"))
-        await self._handle(machine.Permit(decision.request, decision.allow))
+        self._show(self.transcript.note(f"{word} {asked.id}: {asked.what}{note}"))
+        await self._handle(machine.Permit(asked.id, decision.allow))
 
-    async def _mode_changed(self, mode: str) -> None:
+    def _confined_as_verified(self, mode: str | None) -> bool:
         talk = self.conversation
-        if talk is None or talk.mode is None or mode == talk.mode:
-            return
-        self._problem = diagnosis.of_error(
+        if talk is None or talk.mode is None or mode in (None, talk.mode):
+            return True
+        self._account.problem = diagnosis.of_error(
             ConfinementError(
-                f"In mid-turn the agent changed its confinement to {mode!r}; {talk.mode!r} was asked and verified.",
-                "It was ended at once. Call again for a new session; if this repeats, run `codex-fusion doctor`.",
+                f"The agent changed its confinement to {mode!r}; {talk.mode!r} was asked and verified.",
+                "It was ended at once. Call again for a new session; "
+                "if this repeats, run `codex-fusion doctor`.",
             )
         )
-        await self._handle(machine.Failed())
+        return False
 
     # Effects
 
@@ -326,8 +313,9 @@ class RunningTurn:
             self._record.event(event, self._clock())
         for effect in self._machine.handle(event, self._clock()):
             await self._perform(effect)
-        if not self.paused:
+        if self._machine.state is not machine.State.PAUSED:
             self.paused_at = None
+        self._stir()
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
@@ -337,65 +325,63 @@ class RunningTurn:
                 if self.conversation is not None:
                     self.conversation.agent.cancel(self.conversation.session_id)
             case machine.Answer(request, decision):
-                self._answer(request, decision)
+                self._answer(*self._permissions.answer(request, decision, self._fate()))
             case machine.Pause():
                 self.paused_at = self.paused_at or self._clock()
-                self._quiet.set()
             case machine.Kill():
-                if self.conversation is not None:
-                    await self.conversation.agent.kill()
+                await self._kill()
             case machine.Close(ending):
-                self._end(ending)
+                self._account.end(ending, self._cancelled_by)
 
     def _prompt(self, *, after_denial: bool) -> None:
         if self.conversation is None:
             return
         self.transcript.begin_prompt()
-        text = self.brief.prompt
-        if after_denial:
-            text = prompts.denied(tuple(self._denials), tuple(self._withdrawn))
-            self._denials.clear()
-            self._withdrawn.clear()
+        text = self._permissions.tell_denials() if after_denial else self.brief.prompt
         self.conversation.agent.prompt(self.conversation.session_id, text, self._put)
 
-    def _answer(self, name: str, decision: machine.Decision) -> None:
-        asked = self.open_requests.pop(name, None)
-        if decision is machine.Decision.CANCEL and asked is not None:
-            self.decided[name] = "withdrawn: the step that asked for it ended"
-            if self._denials:
-                self._withdrawn.append(asked.what)
-        asking = self._askings.pop(name)
+    def _answer(self, key: int, option: str | None) -> None:
         if self.conversation is not None:
-            self.conversation.agent.answer(asking.key, _option(asking.request, decision))
+            self.conversation.agent.answer(key, option)
 
-    def _end(self, ending: machine.Ending) -> None:
-        self._ending = ending
-        if ending is machine.Ending.TIMEOUT:
-            self._problem = diagnosis.of_timeout(self.brief.limit_s, self.transcript.doing)
-        elif ending is machine.Ending.CANCELLED:
-            self._problem = diagnosis.of_cancel(self._cancelled_by)
-        if self.conversation is not None and self.transcript.context is not None:
-            self.conversation.context = self.transcript.context
+    def _fate(self) -> str:
+        """What becomes of a request that nobody decided."""
+        if self._cancelled_by is not None:
+            return f"cancelled with its turn, by {self._cancelled_by}"
+        if self._machine.state is machine.State.CLOSED:
+            return "dropped when its turn ended"
+        return "withdrawn: the step that asked for it ended"
 
-    async def _failed_by_bug(self, error: Exception) -> None:
-        self._record.journal.bug(error)
-        self._ending = machine.Ending.FAILED
-        self._problem = diagnosis.of_error(error)
-        if self.conversation is not None:
+    async def _kill(self) -> None:
+        if self.conversation is None:
+            return
+        try:
             await self.conversation.agent.kill()
+        except Exception as error:  # noqa: BLE001 the turn's end goes on
+            self._record.journal.bug(error)
+
+    def _cut_short(self, ending: machine.Ending) -> None:
+        """Close the turn from whatever state it is in; what the machine would do about it is not done."""
+        self._machine.handle(machine.Failed(), self._clock())
+        self._account.end(ending, self._cancelled_by)
+
+    def _answer_the_rest(self) -> None:
+        """No request stays unanswered: neither those in the books, nor those that nobody read any more."""
+        unread = (item.key for item in self._inbox.close() if isinstance(item, Asking))
+        for key in (*self._permissions.close(), *unread):
+            self._answer(key, None)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """The turn's end goes on, whatever fails on the way."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 see above
+            self._record.journal.bug(error)
+
+    def _stir(self) -> None:
+        """Wake whoever waits, to look again."""
+        self._stirred.set()
+        self._stirred = anyio.Event()
 
     def _show(self, line: str) -> None:
         self.viewer.show(line, self.transcript.doing)
-
-    def _active_seconds(self) -> float:
-        return self._machine.active_s(self._clock())
-
-
-def _option(request: PermissionRequest, decision: machine.Decision) -> str | None:
-    """The option to choose; None is "cancelled". Nothing standing is ever chosen, in either direction."""
-    kind = {
-        machine.Decision.ALLOW: OptionKind.ALLOW_ONCE,
-        machine.Decision.DENY: OptionKind.REJECT_ONCE,
-    }.get(decision)
-    option = request.option(kind) if kind is not None else None
-    return option.id if option is not None else None

@@ -31,7 +31,7 @@ class Facts:
     """A name for the permission profile that nobody can guess: profiles of one name are merged."""
     codex_home: Path
     launcher: Path
-    scratch: Path | None = None
+    scratch: Path
     """An empty folder of ours in the temp folder: named as readable, it gives commands a private /tmp."""
     codex: tuple[str, ...] | None = None
     """The command that runs the real codex."""

@@ -6,15 +6,19 @@ structlog is imported with the first line, not with the server: a start needs no
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 import sys
 import time
 import traceback
 from enum import Enum
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from codex_fusion.errors import FusionError
 from codex_fusion.events import ContextUse, Text, Thought
-from codex_fusion.scrub import scrub, scrub_value
+from codex_fusion.scrub import scrub_value
 from codex_fusion.transcript import TEXT_LIMIT
 
 if TYPE_CHECKING:
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 EVENTS_LIMIT = 5_000
 """Events kept of one turn; text that follows text is one event."""
+FIELDS_LIMIT = 4_000_000
+"""Characters kept of what one turn's events hold beside text: commands, diffs, reasons."""
 
 
 class Journal:
@@ -40,12 +46,13 @@ class Journal:
         return Record(self, prompt, detailed=self._log is not None)
 
     def line(self, event: str, **fields: object) -> None:
-        """One line to stderr, with its secrets taken out. A closed stderr is no reason to fail."""
+        """One line to stderr, with its secrets taken out. What can't be told there is no reason to fail."""
         try:
             if self._logger is None:
                 self._logger = _stderr_logger()
-            self._logger.info(event, **{name: scrub_value(value) for name, value in fields.items()})
-        except (OSError, ValueError):
+            scrubbed: Any = scrub_value(fields)
+            self._logger.info(event, **{key: _told(value) for key, value in scrubbed.items()})
+        except Exception:  # noqa: BLE001, S110 a closed stderr, say: there is nobody left to tell
             pass
 
     def bug(self, error: Exception) -> None:
@@ -59,14 +66,25 @@ class Journal:
         data = json.dumps(scrub_value(record), ensure_ascii=False, default=str) + "\n"
         try:
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            with self._log.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(data)
+            _append(self._log, data.encode(errors="replace"))
         except OSError as error:
             if self.log_problem is None:
                 self.line("log_not_written", file=str(self._log), problem=str(error))
             self.log_problem = f"{self._log}: {error}"
         else:
             self.log_problem = None
+
+
+def _append(path: Path, data: bytes) -> None:
+    """Add to the file in one piece: another server may write to the same one. A pipe is not waited for."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+    fd = os.open(path, flags, 0o600)
+    with os.fdopen(fd, "wb", buffering=0) as file:
+        while data:
+            written = file.write(data)
+            if written is None:
+                raise OSError(errno.EAGAIN, "its reader does not keep up")
+            data = data[written:]
 
 
 class Record:
@@ -80,32 +98,40 @@ class Record:
         self._began_at: float | None = None
         self._events: list[dict[str, Any]] = []
         self._dropped = 0
-        self._characters = 0
+        self._text_size = 0
+        self._fields_size = 0
 
     def event(self, item: object, at: float) -> None:
         """Keep one event; pieces of one message become one."""
         if not self._detailed or isinstance(item, ContextUse):
             return
         self._began_at = at if self._began_at is None else self._began_at
+        entry: dict[str, Any] = {
+            "event": type(item).__name__.lstrip("_"),
+            "at_s": round(at - self._began_at, 3),
+        }
         if isinstance(item, Text | Thought):
-            self._characters += len(item.text)
-            if self._characters > TEXT_LIMIT:
-                self._dropped += 1
-                return
-        if isinstance(item, Text | Thought) and self._events:
-            last = self._events[-1]
-            if last["event"] == type(item).__name__ and last.get("message_id") == item.message_id:
-                last["pieces"].append(item.text)
-                return
-        if len(self._events) >= EVENTS_LIMIT:
+            self._text(item, entry)
+            return
+        fields = _plain_fields(item)
+        size = self._fields_size + _size(fields)
+        if len(self._events) >= EVENTS_LIMIT or size > FIELDS_LIMIT:
             self._dropped += 1
             return
-        entry: dict[str, Any] = {"event": type(item).__name__, "at_s": round(at - self._began_at, 3)}
-        if isinstance(item, Text | Thought):
-            entry |= {"message_id": item.message_id, "pieces": [item.text]}
-        else:
-            entry |= _plain_fields(item)
-        self._events.append(entry)
+        self._fields_size = size
+        self._events.append(entry | fields)
+
+    def _text(self, item: Text | Thought, entry: dict[str, Any]) -> None:
+        last = self._events[-1] if self._events else {}
+        same = last.get("event") == entry["event"] and last.get("message_id") == item.message_id
+        self._text_size += len(item.text)
+        if self._text_size > TEXT_LIMIT or (not same and len(self._events) >= EVENTS_LIMIT):
+            self._dropped += 1
+            return
+        if not same:
+            last = entry | {"message_id": item.message_id, "text": StringIO()}
+            self._events.append(last)
+        last["text"].write(item.text)
 
     def close(self, turn: RunningTurn) -> None:
         """The turn is over: the canonical line, and the full record."""
@@ -122,15 +148,19 @@ class Record:
             "session": outcome.session_id,
             "new_session": outcome.new_session,
             "confinement": turn.conversation.mode if turn.conversation else None,
-            "decisions": dict(turn.decided) or None,
+            "decisions": ", ".join(f"{name} {fate}" for name, fate in turn.decided.items()) or None,
             "problem": outcome.problem.message if outcome.problem else None,
         }
         self.journal.line("turn", **{k: v for k, v in fields.items() if v is not None})
         if self._detailed:
             for entry in self._events:
-                if "pieces" in entry:
-                    entry["text"] = "".join(entry.pop("pieces"))
-            full = {"began": self._began, **fields, "prompt": self._prompt, "text": outcome.text}
+                if isinstance(entry.get("text"), StringIO):
+                    entry["text"] = entry["text"].getvalue()
+            full = {"began": self._began, **fields, "decisions": dict(turn.decided)}
+            full |= {
+                name: _plain(getattr(outcome, name)) for name in ("usage", "context", "verdict", "problem")
+            }
+            full |= {"prompt": self._prompt, "text": outcome.text}
             full |= {"events": self._events, "events_dropped": self._dropped}
             self.journal.append(full)
         self._events = []
@@ -143,13 +173,36 @@ def _plain_fields(item: object) -> dict[str, Any]:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 JSON
-    if isinstance(value, Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    match value:
+        case Enum():
+            return value.value
+        case FusionError():
+            return value.explain()
+        case tuple() | list():
+            return [_plain(v) for v in value]
+        case str() | int() | float() | None:
+            return value
+    if dataclasses.is_dataclass(value):
         return _plain_fields(value)
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, str | int | float | bool | None) else scrub(str(value))
+    return f"{type(value).__name__}: {value}"
+
+
+def _size(value: object) -> int:
+    match value:
+        case str():
+            return len(value)
+        case dict():
+            return sum(map(_size, value.values()))
+        case list():
+            return sum(map(_size, value))
+    return 1
+
+
+def _told(value: object) -> object:
+    """A value for one line of a terminal: no commands, and no line breaks but those that logfmt escapes."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value)
 
 
 def _stderr_logger() -> Any:  # noqa: ANN401 structlog's own type

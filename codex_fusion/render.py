@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from codex_fusion.events import FileChange
 
 META_KEY = "codex-fusion/turn"
-DIFF_LIMIT = 200_000
-"""Characters of a file beyond which its change is shown whole, old and new, not as a computed diff."""
+CONTEXT = 3
+"""Lines of a file that a diff shows before and after a change."""
+DIFF_LIMIT = 1_000_000
+"""Pairs of lines beyond which the shortest diff is not looked for: that could take minutes."""
 LINE_LIMIT = 10_000
 """Characters of what a request's line shows of one field."""
 
@@ -105,17 +107,39 @@ def _line(text: str) -> str:
 
 
 def _diff(change: FileChange) -> str:
-    if len(change.new_text) + len(change.old_text or "") > DIFF_LIMIT:
-        old = "" if change.old_text is None else f"(the old text)\n{change.old_text}\n"
-        return f"{old}(the new text)\n{change.new_text}"
-    lines = difflib.unified_diff(
-        _lines(change.old_text or ""),
-        _lines(change.new_text),
-        "/dev/null" if change.old_text is None else _line(change.path),
-        _line(change.path),
-        lineterm="",
-    )
-    return "\n".join(lines) or ("(a new, empty file)" if change.old_text is None else "(nothing changes)")
+    """The change as a unified diff, in bounded time: where too much differs, not the shortest one."""
+    old, new = _lines(change.old_text or ""), _lines(change.new_text)
+    if old == new:
+        return "(a new, empty file)" if change.old_text is None else "(nothing changes)"
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    first, skipped = max(0, head - CONTEXT), max(0, tail - CONTEXT)
+    old, new = old[first : len(old) - skipped], new[first : len(new) - skipped]
+    if len(old) * len(new) > DIFF_LIMIT:
+        before, after = head - first, len(old) - (tail - skipped)
+        hunks = [f"@@ -{first + 1},{len(old)} +{first + 1},{len(new)} @@"]
+        hunks += [f" {line}" for line in old[:before]]
+        hunks += [f"-{line}" for line in old[before:after]]
+        hunks += [f"+{line}" for line in new[before : len(new) - (tail - skipped)]]
+        hunks += [f" {line}" for line in old[after:]]
+    else:
+        _, _, *lines = difflib.unified_diff(old, new, n=CONTEXT, lineterm="")
+        hunks = [_shifted(line, first) for line in lines]
+    name = _line(change.path)
+    return "\n".join((f"--- {'/dev/null' if change.old_text is None else name}", f"+++ {name}", *hunks))
+
+
+def _common(one: list[str], other: list[str]) -> int:
+    """How many lines both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _shifted(line: str, by: int) -> str:
+    """A diff's line; a hunk's head with its line numbers counted from the file's beginning."""
+    if not line.startswith("@@"):
+        return line
+    return re.sub(r"(?<=[-+])\d+", lambda number: str(int(number[0]) + by), line)
 
 
 def _lines(text: str) -> list[str]:

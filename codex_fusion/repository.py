@@ -44,10 +44,12 @@ def find(workspace: Path) -> Repository:
         return Repository(root, foreign=_foreign(root))
     folder = named if named == dot_git else _verified(named, dot_git)
     if folder is None:
-        outside = not named.is_relative_to(workspace)
-        return Repository(root, unverified=named if outside else None, foreign=_foreign(root))
-    outside = not folder.is_relative_to(workspace)
-    return Repository(root, (folder,) if outside else (), foreign=_foreign(root))
+        return Repository(
+            root, unverified=None if named.is_relative_to(workspace) else named, foreign=_foreign(root)
+        )
+    # Of a worktree's or submodule's subfolder, the file is needed too that names the folder.
+    outside = (path for path in dict.fromkeys((dot_git, folder)) if not path.is_relative_to(workspace))
+    return Repository(root, tuple(outside), foreign=_foreign(root))
 
 
 def _named_by(dot_git: Path) -> Path | None:
@@ -62,7 +64,7 @@ def _named_by(dot_git: Path) -> Path | None:
 
 
 def _verified(named: Path, dot_git: Path) -> Path | None:
-    """Give the folder to read for a `.git` that names `named`, if that is git's and names `dot_git` in turn."""
+    """Return what git reads for a `.git` that names `named`, if that is git's and names `dot_git` too."""
     common = named / (_line(named / "commondir") or ".")
     common = common.resolve()
     if not all((common / part).exists() for part in ("HEAD", "objects", "refs")):

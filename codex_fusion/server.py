@@ -1,82 +1,47 @@
 """The MCP face on stdio: the only module of the server that imports mcp.
 
-It serves both protocol eras that mcp 2.3 knows. Nothing but the protocol goes to stdout.
+It serves both protocol eras that mcp 2.3 knows. Nothing but the protocol goes to stdout. A client waits
+for our start: what only a call needs is imported by the first one.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from contextlib import asynccontextmanager, suppress
+import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, ListToolsResult, TextContent, Tool, ToolAnnotations
 
-from codex_fusion import render, tools
-from codex_fusion.errors import ConfigurationError
-from codex_fusion.progress import Progress
-from codex_fusion.service import Reply, refusal
+from codex_fusion import stdin, tools
+from codex_fusion.reporter import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from anyio.abc import TaskGroup
     from mcp.server.context import ServerRequestContext
     from mcp.types import CallToolRequestParams, PaginatedRequestParams
 
     from codex_fusion.config import Config
+    from codex_fusion.errors import ConfigurationError
+    from codex_fusion.service import Reply
     from codex_fusion.workplace import Workplace
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TURN_ENDS_S = 0.1
-"""On a signal: how long the turn that was ended may take to write its record."""
-
-
-class _Reporter:
-    """The viewer of one call: sends its progress, coalesced, with one rising counter."""
-
-    def __init__(self, context: ServerRequestContext[Any]) -> None:
-        self._context = context
-        self._progress = Progress(anyio.current_time())
-        self._news = anyio.Event()
-        self._count = 0
-
-    def show(self, line: str, doing: str) -> None:
-        """Take a line; it goes out when it is due."""
-        if not self._progress.waiting:
-            self._news.set()
-        self._progress.show(line, anyio.current_time())
-        self._progress.doing = doing
-
-    async def run(self) -> None:
-        """Send what is due, until cancelled."""
-        while True:
-            with anyio.move_on_after(self._progress.due - anyio.current_time()):
-                await self._news.wait()
-                self._news = anyio.Event()
-                continue
-            await self._send(self._progress.take(anyio.current_time()))
-
-    async def finish(self) -> None:
-        """Send what was not sent yet: the last state is always told."""
-        await self._send(self._progress.take(anyio.current_time(), final=True))
-
-    async def _send(self, message: str | None) -> None:
-        if message is not None:
-            self._count += 1
-            await self._context.session.report_progress(self._count, message=message)
+"""When the server ends: how long the turn that was ended with it may take to write its record."""
 
 
 class _Face:
     """The handlers of one server; `problem` is a configuration that can't be served."""
 
-    def __init__(self, config: Config | None, problem: ConfigurationError | None) -> None:
+    def __init__(self, config: Config | None, problem: ConfigurationError | None, tasks: TaskGroup) -> None:
         self._config = config
         self._problem = problem
-        self.workplace: Workplace | None = None
+        self._tasks = tasks
+        self._workplace: Workplace | None = None
 
     async def list_tools(
         self, _context: ServerRequestContext[Any], _params: PaginatedRequestParams | None
@@ -94,35 +59,46 @@ class _Face:
             ]
         )
 
-    async def call_tool(self, context: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(
+        self, context: ServerRequestContext[Any], params: CallToolRequestParams
+    ) -> CallToolResult:
+        from codex_fusion.service import refusal
+
         if self._problem is not None:
             return _result(refusal(self._problem))
-        if self.workplace is None:  # pragma: no cover - the lifespan sets it before any call
-            raise AssertionError
-        reporter = _Reporter(context)
+
+        async def send(count: int, message: str) -> None:
+            await context.session.report_progress(count, message=message)
+
+        reporter = Reporter(send)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reporter.run)
-            reply = await self._call(params, reporter)
-            tasks.cancel_scope.cancel()
-        await reporter.finish()
+            reply = await self._open().call(params.name, params.arguments, reporter)
+            reporter.finish()
         return _result(reply)
 
-    async def _call(self, params: CallToolRequestParams, reporter: _Reporter) -> Reply:
-        if self.workplace is None:  # pragma: no cover - see call_tool
-            raise AssertionError
-        try:
-            return await self.workplace.service.call(params.name, params.arguments, reporter)
-        except Exception as error:  # noqa: BLE001 a client must read the reason, not "Error executing tool"
-            self.workplace.bug(error)
-            text = f"✗ A fault of codex-fusion's own: {type(error).__name__}: {error}\n→ Please report it with the server's stderr."
-            return Reply((text,), is_error=True)
+    async def close(self) -> None:
+        """End the agent, if there is one. Bounded, and shielded where it matters."""
+        if self._workplace is not None:
+            await self._workplace.close(turn_ends_s=TURN_ENDS_S)
+
+    def _open(self) -> Workplace:
+        if self._workplace is None:
+            from codex_fusion.workplace import Workplace
+
+            if self._config is None:  # pragma: no cover - there is a problem then
+                raise AssertionError
+            self._workplace = Workplace(self._config, dict(os.environ), self._tasks)
+        return self._workplace
 
 
 def _result(reply: Reply) -> CallToolResult:
+    from codex_fusion.render import META_KEY
+
     return CallToolResult(
         content=[TextContent(type="text", text=text) for text in reply.texts],
         is_error=reply.is_error,
-        _meta={render.META_KEY: reply.turn} if reply.turn is not None else None,
+        _meta={META_KEY: reply.turn} if reply.turn is not None else None,
     )
 
 
@@ -130,46 +106,44 @@ async def _exit_on_signal(face: _Face) -> None:
     """The first signal ends the agent's group, then this process by the same signal.
 
     Claude Code 2.1 follows SIGINT by SIGTERM after 100 ms and by SIGKILL after 500 ms more: the
-    receiver stays open meanwhile, so a second signal can't interrupt the clean-up. mcp's stdio reads
-    stdin in a thread that only ends with stdin itself, so leaving by the loop would hang.
+    receiver stays open meanwhile, so a second signal can't interrupt the clean-up. The process then ends
+    at once: leaving by the loop would wait for a client that does not read our last words.
     """
-    with anyio.open_signal_receiver(*SIGNALS) as received:
+    if sys.platform == "win32":
+        return  # signals can't be received there
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
         async for number in received:
-            if face.workplace is not None:
-                await face.workplace.close(turn_ends_s=TURN_ENDS_S)
+            await face.close()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
 
 async def serve(config: Config | None, problem: ConfigurationError | None) -> None:
     """Serve on stdin and stdout until the client hangs up or a signal comes."""
-    face = _Face(config, problem)
+    async with anyio.create_task_group() as tasks:
+        face = _Face(config, problem, tasks)
+        tasks.start_soon(_exit_on_signal, face)
+        try:
+            await _serve_client(face)
+        except* (BrokenPipeError, ConnectionResetError):
+            pass  # a client that went away is how serving ends, not an error
+        tasks.cancel_scope.cancel()
 
-    @asynccontextmanager
-    async def lifespan(_server: Server[None]) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_exit_on_signal, face)
-            if config is not None:
-                from codex_fusion.workplace import Workplace  # noqa: PLC0415 not needed to tell of a problem
 
-                face.workplace = Workplace(config, dict(os.environ), tasks)
-            try:
-                yield
-            finally:
-                if face.workplace is not None:
-                    await face.workplace.close(turn_ends_s=TURN_ENDS_S)
-                tasks.cancel_scope.cancel()
-
-    server: Server[None] = Server(
+async def _serve_client(face: _Face) -> None:
+    server: Server[Any] = Server(
         "codex-fusion",
         version=version("codex-fusion"),
         title="Codex Fusion",
         instructions=tools.INSTRUCTIONS,
-        lifespan=lifespan,
         on_list_tools=face.list_tools,
         on_call_tool=face.call_tool,
     )
-    # A client that went away is how serving ends, not an error.
-    with suppress(BrokenPipeError, ConnectionResetError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        async with stdio_server() as (reads, writes):
+    # mcp only iterates over it.
+    lines = cast("anyio.AsyncFile[str]", stdin.take()) if sys.platform != "win32" else None
+    async with stdio_server(lines) as (reads, writes):
+        try:
             await server.run(reads, writes, server.create_initialization_options())
+        finally:
+            # Before the streams are closed: that waits for a client that does not read.
+            await face.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from codex_fusion import policy
 from codex_fusion.conversation import NOBODY, Brief, Conversation
 from codex_fusion.driver import RunningTurn
 from codex_fusion.errors import CallError
@@ -60,7 +61,7 @@ class Snapshot:
 class Session:
     """Serializes turns over one conversation with Codex. Lives as long as `tasks`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what it stands on; workplace names each
         self,
         *,
         tasks: TaskGroup,
@@ -84,6 +85,7 @@ class Session:
         self._request_numbers = itertools.count(1)
         self._decided: dict[str, str] = {}
         self._fresh_because = "Codex was not asked anything yet"
+        self._lost: list[str] = []
         self._last: Outcome | None = None
         self._tokens = 0
         self._turns = 0
@@ -100,13 +102,13 @@ class Session:
         :raises CallError: for a reply with no debate to continue; no turn is spent.
         """
         await self._heed_nonce()
-        if self._turn is not None and self._turn.paused:
-            return self._busy(ask.tool)
+        if (busy := self._busy(ask.tool)) is not None:
+            return busy
         async with self._admitted(viewer):
             await self._heed_nonce()
-            if self._turn is not None and self._turn.paused:
-                return self._busy(ask.tool)
-            await self._previous_closed(viewer)
+            await self._previous_settled(viewer)
+            if (busy := self._busy(ask.tool)) is not None:
+                return busy
             turn = self._begin(ask)
             return await self._segment(turn, viewer)
 
@@ -119,12 +121,12 @@ class Session:
         self._refuse_if_pointless(request)
         async with self._admitted(viewer):
             await self._heed_nonce()
+            self._refuse_if_pointless(request)
+            await self._previous_settled(viewer)
             turn = self._turn
             if turn is not None and turn.is_closed and not turn.reported:
-                return self._report(turn)  # it ended while it waited for this decision
-            chosen = self._choose(turn, request)
-            if turn is None:  # pragma: no cover - _choose raises then
-                raise AssertionError
+                return turn.report()  # it ended while it waited for this decision
+            turn, chosen = self._choose(request, allow=allow)
             turn.decide(chosen, allow=allow, note=note)
             return await self._segment(turn, viewer)
 
@@ -175,17 +177,14 @@ class Session:
             turn.cancel("the client")
             turn.reported = True
             raise
-        if turn.paused:
-            return turn.outcome()
-        # It is over but for its clean-up (a killed group is reaped): bounded by `process`.
-        await turn.closed.wait()
-        return self._report(turn)
+        return turn.report()
 
     def _begin(self, ask: Ask) -> RunningTurn:
         talk = self._usable_conversation()
         rounds = talk.round if talk is not None else 0
         if ask.reply and rounds == 0:
-            why = "Codex has only explored so far" if talk is not None else self._fresh_because
+            explored = talk is not None and talk.turns > 0
+            why = "Codex has only explored so far" if explored else self._fresh_because
             raise CallError(NO_DEBATE.format(why=why), START_ONE)
         number = rounds + 1 if ask.reply else 1
         brief = Brief(
@@ -202,6 +201,7 @@ class Session:
             request_id=lambda: f"r{next(self._request_numbers)}",
             record=self._journal.record(brief.prompt),
         )
+        turn.notify(*self._left_behind())
         self._turn = turn
         self._turns += 1
 
@@ -229,20 +229,32 @@ class Session:
         if outcome.usage is not None:
             self._tokens += outcome.usage.total
 
-    def _report(self, turn: RunningTurn) -> Outcome:
-        turn.reported = True
-        return turn.outcome()
-
-    async def _previous_closed(self, viewer: Viewer) -> None:
+    async def _previous_settled(self, viewer: Viewer) -> None:
+        """Wait out a turn that nobody waits for: one that was cancelled, or that lost its open requests."""
         turn = self._turn
-        if turn is not None and not turn.is_closed:
+        if turn is not None and not (turn.paused or turn.is_closed):
             viewer.show(f"↳ waiting for turn {turn.brief.number} ({turn.brief.tool}) to end", "waiting")
-            await turn.closed.wait()
+            await turn.settled(NOBODY)
 
-    def _busy(self, tool: str) -> Outcome:
+    def _left_behind(self) -> list[str]:
+        """What the next result must tell: how the last turn ended, where nobody was told; a lost session."""
+        notices, self._lost = self._lost, []
         turn = self._turn
-        if turn is None:  # pragma: no cover - only called for a paused turn
-            raise AssertionError
+        if turn is None or turn.reported:
+            return notices
+        turn.reported = True
+        outcome = turn.outcome()
+        ended = (
+            f"Turn {outcome.turn} ({outcome.tool}) ended while nobody waited for it: {outcome.status.value}."
+        )
+        why = [outcome.problem.message] if outcome.problem else []
+        wrote = [f"What Codex wrote in it:\n\n{outcome.text}"] if outcome.text else []
+        return [" ".join((ended, *why, *wrote)), *notices]
+
+    def _busy(self, tool: str) -> Outcome | None:
+        turn = self._turn
+        if turn is None or not turn.paused:
+            return None
         open_now = turn.outcome()
         problem = Problem(
             f"Not asked: Codex still waits for a decision in turn {turn.brief.number} ({turn.brief.tool}).",
@@ -265,22 +277,28 @@ class Session:
         if turn is not None and turn.is_closed and not turn.reported:
             return
         if request is not None and (fate := self._fate(request)) is not None:
-            msg = f"Request {request} can't be decided again: it was {fate}."
+            msg = f"Request {request} can't be decided any more: it was {fate}."
             raise CallError(msg, self._what_is_open(turn))
-        if turn is None or (turn.is_closed and turn.reported) or not turn.open_requests:
+        if turn is None or turn.is_closed or not turn.open_requests:
             raise CallError(f"There is nothing to permit: {self._why_nothing(turn)}.", "")
 
-    def _choose(self, turn: RunningTurn | None, request: str | None) -> str:
+    def _choose(self, request: str | None, *, allow: bool) -> tuple[RunningTurn, str]:
         self._refuse_if_pointless(request)
+        turn = self._turn
         if turn is None:  # pragma: no cover - refused above
             raise AssertionError
-        if request is None:
-            if len(turn.open_requests) > 1:
-                raise CallError("Several requests are open: name one in `request`.", self._what_is_open(turn))
-            return next(iter(turn.open_requests))
-        if request not in turn.open_requests:
-            raise CallError(f"There is no request {request!r}.", self._what_is_open(turn))
-        return request
+        if request is None and len(turn.open_requests) > 1:
+            raise CallError("Several requests are open: name one in `request`.", self._what_is_open(turn))
+        name = next(iter(turn.open_requests)) if request is None else request
+        asked = turn.open_requests.get(name)
+        if asked is None:
+            raise CallError(f"There is no request {name!r}.", self._what_is_open(turn))
+        if allow and policy.grant(asked.request) is None:
+            raise CallError(
+                f"Request {name} can't be allowed: the agent offers no way to allow it only once.",
+                "Deny it; a standing permission is never given.",
+            )
+        return turn, name
 
     def _fate(self, request: str) -> str | None:
         current = self._turn.decided.get(request) if self._turn is not None else None
@@ -310,8 +328,11 @@ class Session:
             return None
         if talk.agent.usable:
             return talk
-        code = talk.agent.returncode
-        self._fresh_because = "the agent's process ended" + (f" (exit code {code})" if code is not None else "")
+        code = talk.agent.returncode or 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        self._fresh_because = f"the agent's process {how}"
+        if talk.turns:
+            self._lost = [f"Codex's session was lost: {self._fresh_because}. He remembers nothing of before."]
         self._conversation = None
         return None
 
@@ -331,14 +352,14 @@ class Session:
         said = "Codex had no context: there was nothing to drop."
         if talk is not None:
             said = f"Codex's context is dropped ({talk.turns} turn{'s' if talk.turns != 1 else ''})."
-        if turn is not None and not turn.is_closed:
-            turn.cancel(by)
-            turn.reported = turn.reported or turn.paused
-            await turn.closed.wait()
-            said += f" Turn {turn.brief.number} ({turn.brief.tool}) was under way and is cancelled."
-        if talk is not None:
-            talk.agent.close_session(talk.session_id)
+        try:
+            if turn is not None:
+                turn.reported = True  # whoever waits for it gets its end; nobody else asks for it any more
+                if not turn.is_closed:
+                    turn.cancel(by)
+                    await turn.closed.wait()
+                    said += f" Turn {turn.brief.number} ({turn.brief.tool}) was under way and is cancelled."
+        finally:
+            if talk is not None:
+                talk.agent.close_session(talk.session_id)
         return f"{said} The next call starts fresh."
-
-
-__all__ = ["NOBODY", "Ask", "Session", "Snapshot"]

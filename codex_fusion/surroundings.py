@@ -35,7 +35,7 @@ SYSTEM_FOLDERS = (
     "/home/linuxbrew/.linuxbrew",
 )
 """Where tools for everybody are installed, beside what Codex's `:minimal` names."""
-SYSTEM_CONFIG = Path("/etc/codex/config.toml")
+SYSTEM_CODEX = Path("/etc/codex")
 PROFILE_BYTES = 12
 MAX_LAYER = 1_000_000
 
@@ -50,6 +50,11 @@ class Surroundings:
     def remove(self) -> None:
         """Remove the folder; the agent has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+    def stale(self) -> bool:
+        """Whether rules for commands appeared since: Codex reads them for each session; the plan did not."""
+        return bool(_rules(self.facts.codex_home)) and not self.facts.user_rules
 
 
 def survey(config: Config, argv: tuple[str, ...], environ: Mapping[str, str]) -> Surroundings:
@@ -82,14 +87,14 @@ def survey(config: Config, argv: tuple[str, ...], environ: Mapping[str, str]) ->
         git_folders=around.folders,
         unverified_git=around.unverified,
         foreign_repository=around.root if around.foreign else None,
-        user_layers=tuple(_layers((codex_home / "config.toml", SYSTEM_CONFIG))),
+        user_layers=tuple(_layers((codex_home / "config.toml", SYSTEM_CODEX / "config.toml"))),
         workspace_layers=tuple(_layers(_workspace_files(workspace, around.root, ".codex/*.toml"))),
         workspace_files=tuple(
             str(file)
             for pattern in ("AGENTS.md", "AGENTS.override.md", ".codex/hooks.json", ".codex/rules/*.rules")
             for file in _workspace_files(workspace, around.root, pattern)
         ),
-        user_rules=tuple(sorted((codex_home / "rules").glob("*.rules"))),
+        user_rules=_rules(codex_home),
         platform=sys.platform,
     )
     return Surroundings(facts, folder)
@@ -99,6 +104,12 @@ def _codex_home(environ: Mapping[str, str]) -> Path:
     named = environ.get("CODEX_HOME")
     home = Path(named) if named else Path(nonce.home_folder(environ) or "/") / ".codex"
     return Path(os.path.realpath(home))
+
+
+def _rules(codex_home: Path) -> tuple[Path, ...]:
+    return tuple(
+        file for folder in (SYSTEM_CODEX, codex_home) for file in sorted((folder / "rules").glob("*.rules"))
+    )
 
 
 def _workspace_files(workspace: Path, root: Path | None, pattern: str) -> Iterator[Path]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from codex_fusion.config import Config, Confinement
 from codex_fusion.errors import CallError
 
 TEXT_LIMIT = 1_000_000
 """Characters of one argument. More than Codex's context holds, and little enough to carry about."""
+SHOWN = 60
+"""Characters of a name or a value that an error repeats."""
+NAMED = 5
+"""Unknown names that an error repeats."""
 
 INSTRUCTIONS = """\
 codex-fusion asks OpenAI's Codex, a different model family that makes different mistakes, for a second opinion.
@@ -27,7 +31,7 @@ command, then answer with `permit`. One question at a time: calls are served in 
 
 Text = Annotated[str, Field(min_length=1)]
 Limit = Annotated[float | None, Field(gt=0, le=86_400, description="Seconds of active work for this call.")]
-Paths = Annotated[list[Text], Field(description="Files or folders to look at, relative to the workspace.")]
+Paths = Annotated[list[Text], FailFast(), Field(description="Files or folders to look at, relative to the workspace.")]
 
 
 class Arguments(BaseModel):
@@ -201,8 +205,10 @@ def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
     """
     tool = _BY_NAME.get(name)
     if tool is None:
-        raise CallError(f"There is no tool {name!r}.", f"The tools are: {', '.join(_BY_NAME)}.")
+        raise CallError(f"There is no tool {_short(repr(name))}.", f"The tools are: {', '.join(_BY_NAME)}.")
     given = {k: v for k, v in (arguments or {}).items() if v is not None}
+    for key in [key for key in given if key not in tool.arguments.model_fields][NAMED:]:
+        del given[key]
     contradictory = [n for n in Tool.one_of.get(name, ()) if n in given]
     if len(contradictory) > 1:
         raise CallError(
@@ -212,7 +218,7 @@ def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
     for key, value in given.items():
         if (size := _size(value)) > TEXT_LIMIT:
             raise CallError(
-                f"`{name}` got {size:,} characters in `{key}`; at most {TEXT_LIMIT:,} are taken.",
+                f"`{name}` got {size:,} characters in `{_short(key)}`; at most {TEXT_LIMIT:,} are taken.",
                 "Codex reads the workspace himself: name files, or a `base` or `commit`, instead of pasting them.",
             )
     try:
@@ -230,7 +236,7 @@ def _size(value: object) -> int:
 
 
 def _problem(tool: Tool, error: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails, a dict
-    where = "".join(f"[{p}]" if isinstance(p, int) else f"`{p}`" for p in error["loc"])
+    where = "".join(f"[{p}]" if isinstance(p, int) else f"`{_short(p)}`" for p in error["loc"])
     match error["type"]:
         case "extra_forbidden":
             return f"unknown argument {where}"
@@ -239,9 +245,11 @@ def _problem(tool: Tool, error: Any) -> str:  # noqa: ANN401 pydantic's ErrorDet
         case "string_too_short":
             return f"{where} is empty"
         case _:
-            value = repr(error["input"])
-            shown = value if len(value) <= 60 else f"{value[:59]}…"  # noqa: PLR2004 one readable line
-            return f"{where} is {shown}: {error['msg'].removeprefix('Input ')}"
+            return f"{where} is {_short(repr(error['input']))}: {error['msg'].removeprefix('Input ')}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _valid(tool: Tool) -> str:

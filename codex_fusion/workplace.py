@@ -11,16 +11,18 @@ from codex_fusion import nonce, paths, policy, wording
 from codex_fusion.driver import Judgement
 from codex_fusion.journal import Journal
 from codex_fusion.opening import AgentOpener
-from codex_fusion.service import Service
+from codex_fusion.service import Reply, Service
 from codex_fusion.session import Session
 from codex_fusion.status import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from anyio.abc import TaskGroup
 
     from codex_fusion.config import Config
+    from codex_fusion.conversation import Viewer
     from codex_fusion.events import PermissionRequest
 
 
@@ -41,7 +43,16 @@ class Workplace:
             limit_s=config.turn_timeout_s,
             nonce=lambda: nonce.read(nonce_path),
         )
-        self.service = Service(self._session, config.workspace, self._status)
+        self._service = Service(self._session, config.workspace, self._status)
+
+    async def call(self, name: str, arguments: dict[str, Any] | None, viewer: Viewer) -> Reply:
+        """Carry out one tool call. Whatever goes wrong becomes words: a client must read the reason."""
+        try:
+            return await self._service.call(name, arguments, viewer)
+        except Exception as error:  # noqa: BLE001 one bug fails that call, not the server
+            self._journal.bug(error)
+            text = f"✗ A fault of codex-fusion's own: {type(error).__name__}: {error}"
+            return Reply((f"{text}\n→ Please report it with the server's stderr.",), is_error=True)
 
     async def close(self, *, turn_ends_s: float) -> None:
         """End the agent's process group; then give the turn it ended a moment to write its record."""
@@ -50,10 +61,6 @@ class Workplace:
         if turn is not None:
             with anyio.move_on_after(turn_ends_s, shield=True):
                 await turn.closed.wait()
-
-    def bug(self, error: Exception) -> None:
-        """A fault of our own goes to the operator, with its traceback."""
-        self._journal.bug(error)
 
     def _judge(self, request: PermissionRequest) -> Judgement:
         targets = paths.resolve(request, Path(self._config.workspace))

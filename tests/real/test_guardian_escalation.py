@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,12 @@ async def test_after_an_allow_the_same_command_is_still_confined(session: Guarde
     outputs = await session.turn(Run(read, escalate=REASON), Run(read), answer=ALLOW)
     assert SECRET not in outputs[1]
     assert len(session.client.asked) == 1
+
+
+async def test_an_allowed_one_has_the_network(session: Guarded) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"exec 3<>/dev/tcp/127.0.0.1/{server.getsockname()[1]} && echo CONNECTED"
+        assert await session.turn(Run(connect, escalate=REASON), answer=ALLOW) == ["CONNECTED\n"]
 
 
 async def test_an_escalated_command_sees_no_key_either(session: Guarded) -> None:

@@ -93,7 +93,8 @@ ATTACKS: dict[str, dict[str, str]] = {
     },
     "features": {
         CONFIG: "[features]\nmulti_agent = true\nplugins = true\napps = true\ncode_mode = true\n"
-        "shell_snapshot = true\nexec_permission_approvals = true\nuse_legacy_landlock = true\n[tools]\nweb_search = true\n"
+        "shell_snapshot = true\nexec_permission_approvals = true\nuse_legacy_landlock = true\n"
+        "[tools]\nweb_search = true\n"
     },
     "a plugin": {
         CONFIG: '[plugins."evil@here"]\nenabled = true\n',

@@ -1,4 +1,4 @@
-"""Where a workspace lies, what is opened ahead of time, and how a session came to be: confined all the same."""
+"""Where a workspace lies, what is opened ahead of time, how a session came to be: confined all the same."""
 
 from __future__ import annotations
 
@@ -185,7 +185,9 @@ async def test_each_allowance_opens_its_own_category_and_no_other(
         assert (SECRET in outputs[0]) is reads is session.plan.reads_outside
         assert ("WROTE" in outputs[1]) is allow.writes is session.plan.writes_inside
         assert ("CONNECTED" in outputs[2]) is allow.external_reads is session.plan.network
-        assert SECRET not in outputs[3]
+        assert (SECRET in outputs[3]) is (
+            reads and not allow.external_reads
+        )  # his login, never with a network
         assert "CANARY" not in outputs[4]
         assert ("web_search" in tools) is allow.external_reads
         assert len(session.client.asked) == (0 if allow.writes else 1)

@@ -1,4 +1,4 @@
-"""The user's own Codex configuration: confinement is the same, his files stay as they are, his model is kept."""
+"""The user's own Codex configuration: confinement is the same, his files and his model stay as they are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from codex_fusion.errors import ConfinementError
 from tests.support.bare_client import ALLOW
 from tests.support.guarded import (
     SECRET,
+    Model,
     codex_config,
     config_of,
     environ_of,
@@ -20,7 +21,7 @@ from tests.support.guarded import (
     output_of,
     place,
 )
-from tests.support.scripted_model import Run, ScriptedModel
+from tests.support.scripted_model import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,17 +36,18 @@ CONFIGURATIONS = {
     "no approvals": 'approval_policy = "never"\n',
     "no sandbox": 'sandbox_mode = "danger-full-access"\napproval_policy = "never"\n',
     "the auto-reviewer": 'approvals_reviewer = "auto_review"\n',
-    "a wide workspace": 'sandbox_mode = "workspace-write"\n[sandbox_workspace_write]\nwritable_roots = ["/"]\n'
-    "network_access = true\n",
-    "another default profile": 'default_permissions = "wide"\n[permissions.wide.filesystem]\n":root" = "write"\n'
-    "[permissions.wide.network]\nenabled = true\n",
+    "a wide workspace": 'sandbox_mode = "workspace-write"\n[sandbox_workspace_write]\n'
+    'writable_roots = ["/"]\nnetwork_access = true\n',
+    "another default profile": 'default_permissions = "wide"\n[permissions.wide.filesystem]\n'
+    '":root" = "write"\n[permissions.wide.network]\nenabled = true\n',
     "MCP servers": '[mcp_servers.claude]\ncommand = "sh"\nargs = ["-c", "touch {mark}-claude"]\n'
     '[mcp_servers."a.b \\"c\\""]\ncommand = "sh"\nargs = ["-c", "touch {mark}-odd"]\nrequired = true\n'
     '[mcp_servers.remote]\nurl = "http://127.0.0.1:9/mcp"\n',
     "a program to notify": 'notify = ["sh", "-c", "touch {mark}-notify"]\n',
     "variables for commands": '[shell_environment_policy]\ninherit = "all"\nignore_default_excludes = true\n'
     'include_only = ["*"]\n[shell_environment_policy.set]\nEVIL = "yes"\n',
-    "features": "[features]\nmulti_agent = true\nplugins = true\ncode_mode = true\nhooks = true\nmemories = true\n"
+    "features": "[features]\nmulti_agent = true\nplugins = true\ncode_mode = true\nhooks = true\n"
+    "memories = true\n"
     "shell_snapshot = true\nuse_legacy_landlock = true\nwrite_stdin_approval = false\n",
     "web search": 'web_search = "live"\n',
     "hooks that approve": "[features]\nhooks = true\n"
@@ -103,7 +105,7 @@ LOOSE: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("name", LOOSE)
 async def test_confinement_is_the_same_with_a_codex_config_of(codex_acp: Path, name: str) -> None:
-    with place() as here, ScriptedModel() as model:
+    with place() as here, Model() as model:
         servers = {"mcp_servers": {"x": {"command": "touch", "args": [f"{here.mark}-mcp"]}}}
         hooks = {
             "hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": f"touch {here.mark}-h"}]}]}
@@ -147,7 +149,7 @@ async def test_rules_of_the_user_that_allow_commands_do_not_lead_out(codex_acp: 
 
 
 async def test_the_users_launcher_is_run_inside_ours(codex_acp: Path) -> None:
-    with place() as here, ScriptedModel() as model:
+    with place() as here, Model() as model:
         around = surroundings.survey(config_of(here), (str(codex_acp),), environ_of(here, model))
         around.remove()
         assert around.facts.codex is not None
@@ -169,7 +171,7 @@ async def test_the_users_launcher_is_run_inside_ours(codex_acp: Path) -> None:
 
 
 async def test_a_configuration_that_cannot_be_read_is_refused_before_anything_starts(codex_acp: Path) -> None:
-    with place() as here, ScriptedModel() as model:
+    with place() as here, Model() as model:
         fill(here.codex_home, {"config.toml": "[broken"})
         environ = environ_of(here, model)
         around = surroundings.survey(config_of(here), (str(codex_acp),), environ)

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.bench import Bench, home, model_environment, serving
+from tests.support.played import Played, play
+from tests.support.rogue import Rogue
 from tests.support.scripted_model import ScriptedModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -60,8 +61,8 @@ def real(repository: Path, real_agent: Path) -> Iterator[Real]:
         yield Real(model, repository, model_environment(model, folder, real_agent))
 
 
-@asynccontextmanager
-async def configured(workspace: Path, **env: str) -> AsyncIterator[Bench]:
-    """A server that needs no agent."""
-    async with serving(workspace, env) as bench:
-        yield bench
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[Played]:
+    """The server with the rogue agent; no process of it outlives the test."""
+    with Rogue(tmp_path) as rogue:
+        yield play(tmp_path, rogue)

@@ -68,6 +68,7 @@ class Call:
         self._arguments = dict(arguments)
         self.progress: list[str] = []
         self._counters: list[float] = []
+        self._result: Result | None = None
         self._news = anyio.Event()
 
     async def _on_progress(self, progress: float, total: float | None, message: str | None) -> None:
@@ -81,9 +82,17 @@ class Call:
         """Wait until some progress holds the text."""
         with anyio.fail_after(LIMIT_S):
             while not any(text in message for message in self.progress):
+                assert self._result is None, f"It ended without: {self._result}"
                 await self._news.wait()
 
     async def run(self) -> Result:
+        try:
+            self._result = await self._run()
+        finally:
+            self._news.set()
+        return self._result
+
+    async def _run(self) -> Result:
         with anyio.fail_after(LIMIT_S):
             result = await self._bench.client.call_tool(
                 self._tool, self._arguments, progress_callback=self._on_progress

@@ -53,8 +53,13 @@ def stubborn() -> NoReturn:
 
 
 def polite() -> NoReturn:
-    """Exit with 7 on SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+    """Say goodbye on SIGTERM, and exit with 7."""
+
+    def leave(*_: object) -> NoReturn:
+        os.write(STDERR, b"goodbye")
+        os._exit(7)
+
+    signal.signal(signal.SIGTERM, leave)
     say("ready")
     linger()
 
@@ -62,18 +67,20 @@ def polite() -> NoReturn:
 def leave_behind(where: str, then: str) -> None:
     """Tell the pid of a fork that ignores SIGTERM and holds all pipes, in the group or its own session.
 
-    Then stay, or exit at the next line.
+    As an `orphan`, that one is in its own session, and nobody's child. Then stay, or exit at the next line.
     """
     ready, tell = os.pipe()
-    pid = os.fork()
-    if not pid:
+    if not os.fork():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if where == "session":
+        if where != "group":
             os.setsid()
-        os.write(tell, b"x")
+        if where == "orphan" and os.fork():
+            os._exit(0)
+        os.write(tell, str(os.getpid()).encode())
         linger()
-    os.read(ready, 1)
-    say(str(pid))
+    if where == "orphan":
+        os.wait()
+    say(os.read(ready, 20).decode())
     if then == "stay":
         stubborn()
     sys.stdin.readline()  # and exit

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from codex_fusion import confinement, surroundings
@@ -84,6 +85,14 @@ class Place:
         return found
 
     _users: frozenset[str] = field(default=frozenset())
+
+
+class Model(ScriptedModel):
+    """A scripted model that ends at once: of sessions as short as these, its half second was the half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
 
 @contextmanager
@@ -161,15 +170,18 @@ class Guarded:
     mode: str | None
 
     async def turn(self, *parts: Part, answer: Callable[[Request], str] | None = None) -> list[str]:
-        """One turn in which the model does this, part by part: what came back to it of each."""
-        before = len(self.model.tool_outputs())
+        """One turn in which the model does this, part by part: what came back to it of each.
+
+        Nothing comes back of a turn that a rejected request ended.
+        """
         if answer is not None:
             self.client.answer = answer
         self.model.script(*parts, Say("done"))
-        stop = await self.client.prompt(self.session)
-        if stop == "cancelled":
+        if await self.client.prompt(self.session) == "cancelled":
             self.model._steps.clear()  # noqa: SLF001 what the model would have done next
-        return [output_of(text) for text in self.model.tool_outputs()[before:]]
+            return []
+        came = [output_of(text) for text in self.model.tool_outputs()]
+        return came[len(came) - len(parts) :]
 
     async def run(self, *commands: str) -> list[str]:
         return await self.turn(*(Run(command) for command in commands))
@@ -191,7 +203,7 @@ async def guarded(
 ) -> AsyncIterator[Guarded]:
     """Start the agent as the server does: survey, plan, start, open, check."""
     config = config or config_of(here)
-    with ScriptedModel() as model:
+    with Model() as model:
         variables = environ_of(here, model, **environ)
         around = surroundings.survey(config, (str(agent),), variables)
         try:

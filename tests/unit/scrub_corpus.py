@@ -116,6 +116,7 @@ SECRETS: tuple[tuple[str, str, str], ...] = tuple(
         ("a bearer's header in JSON", '{"Authorization": "Bearer {}", "a": 1}', _ALNUM[:32]),
         ("a bearer's header in JSON in JSON", '"{\\"Authorization\\": \\"Bearer {}\\"}"', _ALNUM[:32]),
         ("a bearer's header in Python", "[('Authorization', 'Bearer {}')]", _ALNUM[:32]),
+        ("a bearer without a digit", "Authorization: Bearer {}", "open" + "sesame"),
         ("a bearer by itself", "sent bearer {}, got 401", _ALNUM[:32]),
         ("a basic header", "Proxy-Authorization: Basic {}", _BASIC),
         ("basic credentials by themselves", "using Basic {} now", _BASIC),

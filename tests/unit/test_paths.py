@@ -71,7 +71,7 @@ class DiskThatListsNothing(RealDisk):
     def __init__(self, error: OSError) -> None:
         self.error = error
 
-    def listdir(self, path: str, /) -> list[str]:
+    def listdir(self, _path: str, /) -> list[str]:
         raise self.error
 
 
@@ -464,14 +464,14 @@ def tree_of_symlinks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(
     path=st.lists(st.sampled_from(NAMES), min_size=1, max_size=10).map("/".join),
     start=st.sampled_from(["", "ws/", "out/"]),
     cwd=st.sampled_from([None, "src", "up", "in", "new", "loop"]),
 )
 def test_a_path_leads_where_the_system_says(tree: Path, path: str, start: str, cwd: str | None) -> None:
-    """`os.path.realpath(strict=True)` is right about what exists, but for files that are taken for folders."""
+    """`os.path.realpath(strict=True)` is right about what exists, but for files taken for folders."""
     absolute = f"{tree}/{start}{path}"
     for name, base in ((absolute, tree), (path or ".", tree / "ws" / (cwd or "."))):
         target = look(name, tree / "ws", cwd)
@@ -486,7 +486,7 @@ def test_a_path_leads_where_the_system_says(tree: Path, path: str, start: str, c
             assert (target.where is Where.OUTSIDE) is not Path(real).is_relative_to(tree / "ws")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(path=st.text(), cwd=st.none() | st.text())
 def test_no_path_is_too_odd(tree: Path, path: str, cwd: str | None) -> None:
     targets = resolve(asked(path, cwd=cwd), tree / "ws")

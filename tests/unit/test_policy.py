@@ -318,7 +318,7 @@ def cases(draw: st.DrawFn) -> Case:
     known = list(dict.fromkeys((*tool.paths, *(c.path for c in tool.changes))))
     if draw(st.integers(0, 9)) == 0:
         known = known[1:]
-    cwd = None if tool.cwd is None else target(tool.cwd, draw(places))
+    cwd = None if tool.cwd is None or draw(st.integers(0, 9)) == 0 else target(tool.cwd, draw(places))
     return Case(asked, Targets(tuple(target(path, draw(places)) for path in known), cwd))
 
 
@@ -330,7 +330,8 @@ def is_write(tool: ToolCall) -> bool:
     return bool(tool.changes) or tool.kind in {ToolKind.EDIT, ToolKind.DELETE, ToolKind.MOVE}
 
 
-properties = settings(max_examples=2000, deadline=None)
+# Seven properties of `decide`: 10,500 requests in all.
+properties = settings(max_examples=1500, deadline=None)
 
 
 @properties
@@ -355,10 +356,30 @@ def test_nothing_unknown_or_malformed_is_allowed(case: Case, flags: Allowances) 
         or tool.kind in {ToolKind.UNKNOWN, ToolKind.OTHER, ToolKind.THINK, ToolKind.SWITCH_MODE}
         or any(t.where is Where.UNKNOWN for t in case.targets.every)
         or not named <= {t.path for t in case.targets.files}
+        or (tool.cwd is not None and case.targets.cwd is None)
         or not any(o.kind is OptionKind.ALLOW_ONCE for o in case.request.options)
     )
     if doubtful:
         assert not decide(case.request, case.targets, flags).allowed
+
+
+@properties
+@given(cases(), FLAGS)
+def test_nothing_that_is_not_shown_is_allowed(case: Case, flags: Allowances) -> None:
+    if not decide(case.request, case.targets, flags).allowed:
+        return
+    tool = case.request.tool
+    once = {o.id for o in case.request.options if o.kind is OptionKind.ALLOW_ONCE}
+    assert not once <= {o.id for o in case.request.options if o.kind is not OptionKind.ALLOW_ONCE}
+    if is_command(tool):
+        assert (tool.command or "").strip()
+    elif is_write(tool):
+        assert tool.changes or tool.kind is not ToolKind.EDIT
+        assert len(set(tool.paths)) <= len({c.path for c in tool.changes}) or not tool.changes
+        assert tool.changes or len(set(tool.paths)) > (tool.kind is ToolKind.MOVE)
+    else:
+        assert tool.status in {"", "pending"}
+        assert "https://" in tool.title if tool.kind is ToolKind.FETCH else tool.paths
 
 
 @properties
@@ -419,7 +440,7 @@ def test_more_evidence_of_danger_never_turns_ask_into_allow(case: Case, kind: To
         assert not decide(softened, case.targets, Allowances(external_reads=True, commands=True)).allowed
 
 
-@properties
+@settings(max_examples=500, deadline=None)
 @given(cases())
 def test_what_is_asked_for_is_one_line_that_begins_with_a_verb(case: Case) -> None:
     line = what(case.request)

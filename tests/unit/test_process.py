@@ -57,6 +57,7 @@ async def test_a_child_gets_the_grace_to_end_by_itself() -> None:
         assert await child.receive() == b"ready"
         await child.kill(grace_s=LIMIT_S)
         assert child.returncode == 7
+        assert child.stderr_tail == "goodbye"
 
 
 async def test_after_the_leader_s_exit_its_group_is_gone_and_nobody_waits_for_its_pipes() -> None:
@@ -66,6 +67,18 @@ async def test_after_the_leader_s_exit_its_group_is_gone_and_nobody_waits_for_it
             assert await child.receive() is None
             assert await child.wait() == 0
             await end_of(survivor)
+
+
+async def test_after_the_leader_s_exit_nobody_waits_for_an_orphan_that_got_away_with_its_pipes() -> None:
+    async with running("leave_behind", "orphan", "exit") as child:
+        pid = await number(child)
+        try:
+            await child.send(b"go")
+            assert await child.receive() is None
+            assert await child.wait() == 0
+            await child.kill()
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("where", ["group", "session"])
@@ -147,6 +160,22 @@ async def test_a_sender_that_waits_for_a_child_is_freed_by_its_kill() -> None:
         with anyio.fail_after(LIMIT_S):
             while len(failures) < 3:
                 await anyio.lowlevel.checkpoint()
+
+
+async def test_a_reader_is_freed_by_a_kill_though_an_orphan_holds_the_pipe() -> None:
+    async with running("leave_behind", "orphan", "stay") as child, anyio.create_task_group() as tasks:
+        pid = await number(child)
+        assert await child.receive() == b"ready"
+
+        async def read() -> None:
+            assert await child.receive() is None
+
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            await child.kill()
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
 
 async def test_after_a_kill_nothing_can_be_sent() -> None:

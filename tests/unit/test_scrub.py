@@ -47,7 +47,7 @@ def test_what_was_scrubbed_stays_as_it_is(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.lists(PIECES, max_size=9).map("".join))
 def test_to_scrub_twice_is_to_scrub_once(text: str) -> None:
     assert scrub(scrub(text)) == scrub(text)

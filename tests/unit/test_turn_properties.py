@@ -49,6 +49,7 @@ from codex_fusion.turn import (
     Turn,
     Withdrawn,
 )
+from tests.support.turns import everything_of
 
 EVENTS = 200_000 if os.environ.get("SOAK") == "1" else 20_000
 """How many are handed to a turn, at least."""
@@ -287,6 +288,7 @@ class Lives(RuleBasedStateMachine):
     def the_books_agree(self) -> None:
         life, turn = self.life, self.life.turn
         assert sum(isinstance(effect, Close) for effect in life.effects) == (life.state is State.CLOSED)
+        assert turn.active_s(life.now) == pytest.approx(life.active)
         assert list(turn.pending) == life.open_requests
         assert bool(turn.pending) == (life.state in (State.GATHERING, State.PAUSED))
         assert life.state is not State.PAUSED or life.reported.issuperset(life.open_requests), "one is hidden"
@@ -309,11 +311,11 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def the_impossible_is_refused_and_changes_nothing(self) -> None:
         turn = self.life.turn
-        before = {**vars(turn), "pending": list(turn.pending)}
+        before = everything_of(turn)
         for event in IMPOSSIBLE[self.state]:
             with pytest.raises(IllegalEventError):
                 turn.handle(event, self.life.now + 1)
-        assert {**vars(turn), "pending": list(turn.pending)} == before
+        assert everything_of(turn) == before
 
     def teardown(self) -> None:
         """However it stands, it ends: with an agent that is silent from now on and a person who decides."""

@@ -1,0 +1,97 @@
+"""The permission requests of one turn: which are open, what became of each, and the one answer to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from codex_fusion import policy, prompts
+from codex_fusion.events import OptionKind
+from codex_fusion.outcome import OpenRequest
+from codex_fusion.turn import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codex_fusion.events import Asking, PermissionRequest
+
+
+@dataclass(slots=True)
+class _Unanswered:
+    asking: Asking
+    what: str = "a request that was not looked at yet"
+
+
+class Permissions:
+    """Book-keeping only: the turn machine says what is answered, the driver sends it."""
+
+    def __init__(self, new_name: Callable[[], str]) -> None:
+        self.open: dict[str, OpenRequest] = {}
+        """What can be decided, in the order in which it was asked."""
+        self.fates: dict[str, str] = {}
+        """What became of each request that was handed to a caller, and is not open any more."""
+        self._new_name = new_name
+        self._unanswered: dict[str, _Unanswered] = {}
+        self._denials: list[prompts.Denial] = []
+        self._withdrawn: list[str] = []
+
+    def add(self, asking: Asking) -> str:
+        """Take a request in, under the name that it returns. From now on it is owed one answer."""
+        name = self._new_name()
+        self._unanswered[name] = _Unanswered(asking)
+        return name
+
+    def put(self, name: str, what: str, why: str) -> None:
+        """Somebody must decide it."""
+        unanswered = self._unanswered[name]
+        unanswered.what = what
+        self.open[name] = OpenRequest(name, unanswered.asking.request, what, why)
+
+    def named(self, key: int) -> str | None:
+        """The name of the request with this key, if it was not answered yet."""
+        return next((n for n, unanswered in self._unanswered.items() if unanswered.asking.key == key), None)
+
+    def decide(self, name: str, *, allow: bool) -> OpenRequest:
+        """It was decided, and can't be decided a second time; what it was."""
+        self.fates[name] = "allowed by permit" if allow else "denied by permit"
+        return self.open.pop(name)
+
+    def deny(self, what: str, note: str | None) -> None:
+        """Keep a denial for the prompt that tells of it."""
+        self._denials.append(prompts.Denial(what, note))
+
+    def answer(self, name: str, decision: Decision, fate: str) -> tuple[int, str | None]:
+        """Its one answer: a key, and the option to choose, None for "cancelled" (which is its `fate`)."""
+        unanswered = self._unanswered.pop(name)
+        self.open.pop(name, None)
+        if decision is Decision.CANCEL:
+            self.fates[name] = fate
+            if self._denials:
+                self._withdrawn.append(unanswered.what)
+        return unanswered.asking.key, _option(unanswered.asking.request, decision)
+
+    def tell_denials(self) -> str:
+        """The prompt that tells of the denials so far, and of what was withdrawn with them."""
+        text = prompts.denied(tuple(self._denials), tuple(self._withdrawn))
+        self._denials.clear()
+        self._withdrawn.clear()
+        return text
+
+    def close(self) -> list[int]:
+        """Nothing is open any more; the keys that no answer was sent for."""
+        keys = [unanswered.asking.key for unanswered in self._unanswered.values()]
+        self._unanswered.clear()
+        self.open.clear()
+        return keys
+
+
+def _option(request: PermissionRequest, decision: Decision) -> str | None:
+    """The option to choose; None is "cancelled". Nothing standing is ever chosen, in either direction."""
+    match decision:
+        case Decision.ALLOW:
+            option = policy.grant(request)
+        case Decision.DENY:
+            option = request.option(OptionKind.REJECT_ONCE)
+        case Decision.CANCEL:
+            option = None
+    return option.id if option is not None else None

@@ -1,0 +1,134 @@
+"""The scenarios by name, and how one is run: on a loop of its own, bounded, with nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from tests.soak import turn_faults
+from tests.soak.agent_faults import FAULTS, Effect, Fault, makes_sense
+from tests.soak.inside import Clock, inside
+from tests.soak.points import POINTS, Point
+from tests.soak.residue import forget_peak, nothing_left, peak_memory_mb
+
+LIMIT_S = 60.0
+"""Of a scenario on the real clock, however its own clock jumps."""
+HEAVY_LIMIT_S = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run came to; `problem` is empty where all was as it should be."""
+
+    name: str
+    seed: int
+    problem: str = ""
+    recovery_s: float = 0.0
+    """From the fault until the next call was answered."""
+    memory_mb: float = 0.0
+
+
+Play = Callable[[random.Random, Path], Awaitable[tuple[float, float]]]
+"""Returns the recovery in seconds, and a server's peak memory in MB (0: it ran in this process)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One fault at one point."""
+
+    fault: str
+    point: str
+    play: Play
+    heavy: bool = False
+
+    @property
+    def name(self) -> str:
+        """What `--only` takes."""
+        return f"{self.fault}/{self.point}"
+
+
+async def _play_inside(point: Point, fault: Fault, rng: random.Random, folder: Path) -> tuple[float, float]:
+    wrapped = fault.wrapped or (fault.effect is not Effect.ENDS and rng.random() < 0.15)
+    race = rng.random() < 0.4 and not fault.heavy
+    async with inside(rng, folder, wrapped=wrapped) as world:
+        await turn_faults.play(world, point, fault, race=race)
+    return world.recovery_s, 0.0
+
+
+def _all() -> list[Scenario]:
+    return [
+        Scenario(fault.name, point.name, partial(_play_inside, point, fault), fault.heavy)
+        for fault in FAULTS.values()
+        for point in POINTS.values()
+        if makes_sense(fault, point.name)
+    ]
+
+
+SCENARIOS = {scenario.name: scenario for scenario in _all()}
+
+
+def run(name: str, seed: int) -> Measured:
+    """Run one scenario. Whatever goes wrong in it is its problem, not raised."""
+    scenario = SCENARIOS[name]
+    rng = random.Random(f"{name} {seed}")  # noqa: S311 (to be repeated, not to be secret)
+    forget_peak()
+    try:
+        with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+            bounded = partial(_bounded, scenario, rng, Path(folder))
+            recovery_s, memory_mb = anyio.run(bounded, backend_options={"loop_factory": Clock})
+    except Exception as error:  # noqa: BLE001 (it is told)
+        return Measured(name, seed, _explain(error))
+    return Measured(name, seed, "", recovery_s, memory_mb or peak_memory_mb())
+
+
+async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> tuple[float, float]:
+    """With a limit that no jump of the clock reaches."""
+    loop = asyncio.get_running_loop()
+    stacks = io.StringIO()
+    limit_s = HEAVY_LIMIT_S if scenario.heavy else LIMIT_S
+
+    def give_up() -> None:
+        for task in asyncio.all_tasks():
+            task.print_stack(file=stacks, limit=12)
+        scope.cancel()
+
+    timer = threading.Timer(limit_s, loop.call_soon_threadsafe, [give_up])
+    timer.start()
+    try:
+        with nothing_left():
+            with anyio.CancelScope() as scope:
+                measured = await scenario.play(rng, folder)
+            if scope.cancelled_caught:
+                raise AssertionError(f"It did not end in {limit_s} s.\n{stacks.getvalue()}")
+            await _settle()
+    finally:
+        timer.cancel()
+    return measured
+
+
+async def _settle() -> None:
+    """Until what was cancelled is over: a bounded number of steps of the loop."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+def _explain(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return "".join(traceback.format_exception(error))
+
+
+def now() -> float:
+    """Seconds, for measuring."""
+    return time.monotonic()

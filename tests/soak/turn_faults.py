@@ -1,0 +1,210 @@
+"""Plays a fault of the agent at a point of a turn, and checks what Claude sees of it and what is left."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from tests.soak.agent_faults import LAST_WORDS, LATE, Effect
+from tests.soak.inside import Inside, jump
+from tests.soak.points import begin
+from tests.soak.residue import check_answers
+from tests.soak.world import GATE, REST, SO_FAR
+
+if TYPE_CHECKING:
+    from tests.soak.agent_faults import Fault
+    from tests.soak.points import Point
+    from tests.soak.world import Answer, World
+
+HOUR = 3600.0
+TERMINAL = {"kill_self", "exit"}
+WHAT_HAPPENED = re.compile(
+    r"The agent (was killed by signal \d+|ended with exit code -?\d+|closed its connection|was ended)"
+)
+RACES = (Effect.ENDS, Effect.PASSES)
+
+
+async def play(world: World, point: Point, fault: Fault, *, race: bool = False) -> None:
+    """The fault at the point, up to the next answer. `race`: the turn goes on at the same moment."""
+    await point.reach(world)
+    await world.status()
+    if point.name != "between" and world.rng.random() < 0.3:
+        world.queued = world.begin("explore")
+        await world.jitter()
+    began = time.monotonic()
+    if race and fault.effect in RACES:
+        await _race(world, point, fault)
+    else:
+        await _inject(world, fault)
+        await _EFFECTS[fault.effect](world, point, fault)
+    await next_call_works(world)
+    world.recovery_s = max(world.recovery_s, time.monotonic() - began)
+
+
+async def _inject(world: World, fault: Fault) -> None:
+    done = {action["do"]: len(world.rogue.log("did", do=action["do"])) for action in fault.actions}
+    for action in fault.actions:
+        world.rogue.order(action)
+        event = "doing" if action["do"] in TERMINAL else "did"
+        done[action["do"]] = done.get(action["do"], 0) + 1
+        await world.rogue.happens(event, do=action["do"], count=done[action["do"]])
+    await world.jitter()
+
+
+async def next_call_works(world: World) -> None:
+    """What holds after every fault."""
+    if world.queued is not None:
+        answer = await world.queued.wait()
+        assert answer.status in ("answered", "busy"), answer.text
+    answer = await world.call("consult", question="And now?")
+    assert answer.status == "answered", answer.text
+    assert answer.text.startswith("ok"), answer.text
+    assert LATE not in answer.text
+    assert "agent: running" in await world.status()
+    check_answers(world.rogue)
+
+
+# --- what each effect looks like
+
+
+async def _ends(world: World, point: Point, fault: Fault) -> None:
+    if point.name == "between":
+        if fault.actions[-1]["do"] in TERMINAL:
+            await world.agent_is_gone()
+        await world.status(gone=fault.actions[-1]["do"] in TERMINAL)
+        await point.go_on(world)
+        assert world.outstanding is not None
+        answer = await world.outstanding.wait()
+        # One that hung up and lives may be noticed by this call only.
+        if fault.actions[-1]["do"] not in TERMINAL and answer.status != "answered":
+            check_ended(answer, told=False)
+        else:
+            assert answer.status == "answered", answer.text
+    elif point.paused:
+        await world.agent_is_gone()
+        await world.status(gone=True)
+        if world.queued is None or (await world.queued.wait()).status == "busy":
+            check_ended(await world.call("permit", decision="allow", request="r1"), told=point.told)
+        again = await world.call("permit", decision="allow")
+        assert again.is_error, again.text
+        assert "nothing to permit" in again.text, again.text
+    elif point.working:
+        assert world.outstanding is not None
+        check_ended(await world.outstanding.wait(), told=point.told)
+
+
+def check_ended(answer: Answer, *, told: bool) -> None:
+    """The call says what happened, with the text so far and the agent's last words."""
+    assert answer.status == "failed", answer.text
+    assert WHAT_HAPPENED.search(answer.text), answer.text
+    assert LAST_WORDS in answer.text, answer.text
+    assert not told or SO_FAR in answer.text, answer.text
+
+
+async def _passes(world: World, point: Point, fault: Fault) -> None:
+    await point.go_on(world)
+    if world.outstanding is None:
+        return
+    answer = await decide_all(world, await world.outstanding.wait())
+    assert answer.status == "answered", answer.text
+    if point.name != "between":
+        assert REST in answer.text, answer.text[-2000:]
+    assert LATE not in answer.text
+    assert world.rogue.starts == 1, "It was started anew"
+    assert not fault.loses
+
+
+async def decide_all(world: World, answer: Answer) -> Answer:
+    """What Claude does: decide whatever is open, until there is an answer."""
+    while answer.status == "permission":
+        request = world.rng.choice(answer.requests)
+        answer = await world.call("permit", decision="allow", request=request)
+    return answer
+
+
+async def _asks(world: World, point: Point, fault: Fault) -> None:
+    withdrawn = fault.name == "ask-withdrawn"
+    if point.working and not point.starting and not withdrawn:
+        assert world.outstanding is not None
+        answer = await world.outstanding.wait()
+        assert answer.status == "permission", answer.text
+        assert "waits for `permit`" in await world.status()
+        world.rogue.open(GATE)
+        answer = await decide_all(world, answer)
+        assert answer.status == "answered", answer.text
+    else:
+        await _passes(world, point, fault)
+
+
+async def _stalls(world: World, point: Point, fault: Fault) -> None:
+    if point.name == "cancelling":
+        return  # the grace is running
+    if point.paused:
+        if isinstance(world, Inside) and world.rng.random() < 0.5:
+            jump(HOUR)
+            await world.jitter()
+            assert "waits for `permit`" in await world.status(), "A pause has no limit"
+        if world.rng.random() < 0.5:
+            await _reset(world, told=point.told)
+            return
+    if point.paused or point.name == "between":
+        await point.go_on(world)
+        await world.jitter()
+    await _end_it(world, point, fault)
+
+
+async def _end_it(world: World, point: Point, fault: Fault) -> None:
+    call = world.outstanding
+    assert call is not None
+    told = point.told and point.name != "between"
+    ways = ["cancel", "reset", *(["time"] if isinstance(world, Inside) else [])]
+    match world.rng.choice(ways):
+        case "cancel":
+            world.cancel(call)
+            return
+        case "reset":
+            await _reset(world, told=False)
+        case "time":
+            jump(HOUR)
+    answer = await call.wait()
+    if answer.status in ("answered", "permission"):
+        assert point.paused or point.name == "between", answer.text  # it was quicker
+    elif fault.loses and point.name == "between":
+        assert answer.status in ("failed", "cancelled", "timeout"), answer.text
+    else:
+        # At the start, either limit may be the one that is met.
+        assert answer.status in ("cancelled", "timeout", *(["failed"] if point.starting else [])), answer.text
+        assert not told or SO_FAR in answer.text, answer.text
+
+
+async def _reset(world: World, *, told: bool) -> None:
+    answer = await world.call("reset")
+    assert not answer.is_error, answer.text
+    assert "The next call starts fresh." in answer.text, answer.text
+    text = await world.status()
+    assert "waits for `permit`" not in text, text
+    assert not told or SO_FAR in text, "What Codex wrote is lost"
+
+
+async def _race(world: World, point: Point, fault: Fault) -> None:
+    for action in fault.actions:
+        world.rogue.order(action)
+    await world.jitter()
+    await point.go_on(world)
+    if world.outstanding is None:
+        world.outstanding = begin(world)
+    answer = await decide_all(world, await world.outstanding.wait())
+    if fault.effect is Effect.PASSES:
+        assert answer.status == "answered", answer.text
+    elif answer.status != "answered":
+        assert answer.status == "failed", answer.text
+        assert WHAT_HAPPENED.search(answer.text), answer.text
+
+
+_EFFECTS = {
+    Effect.ENDS: _ends,
+    Effect.STALLS: _stalls,
+    Effect.PASSES: _passes,
+    Effect.ASKS: _asks,
+}

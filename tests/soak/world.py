@@ -1,0 +1,124 @@
+"""A codex-fusion with a rogue agent, and Claude's part in it: the same for the core alone and a whole server."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from random import Random
+
+    from tests.support.rogue import Rogue
+
+SO_FAR = "Words before the fault."
+REST = "Words after it."
+GATE = "point"
+"""Where the agent waits while a fault is brought about."""
+NO_TURN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to, as Claude sees it."""
+
+    text: str
+    is_error: bool
+    turn: dict[str, Any]
+    """The `_meta` of its turn; empty where the call came to none."""
+
+    @property
+    def status(self) -> str:
+        """Of the turn."""
+        return str(self.turn.get("status", NO_TURN))
+
+    @property
+    def requests(self) -> list[str]:
+        """The requests that are open."""
+        return [request["id"] for request in self.turn.get("requests", ())]
+
+
+@dataclass(eq=False)
+class Call:
+    """A call under way. Cancelled, it never has an answer."""
+
+    tool: str
+    done: anyio.Event = field(default_factory=anyio.Event)
+    answer: Answer | None = None
+    cancelled: bool = False
+
+    async def wait(self) -> Answer:
+        """Its answer; every wait is bounded by the scenario's limit."""
+        await self.done.wait()
+        assert self.answer is not None, f"{self.tool} was cancelled"
+        return self.answer
+
+
+class World(ABC):
+    """What a scenario plays in."""
+
+    def __init__(self, rogue: Rogue, rng: Random, folder: Path) -> None:
+        self.rogue = rogue
+        self.rng = rng
+        self.log = folder / "turns.jsonl"
+        self.outstanding: Call | None = None
+        """The call that the turn at the point was left with."""
+        self.queued: Call | None = None
+        """Another one, that was made meanwhile."""
+        self.recovery_s = 0.0
+        """The longest that anything took after a fault."""
+
+    @abstractmethod
+    def begin(self, tool: str, **arguments: object) -> Call:
+        """Make a call without waiting."""
+
+    @abstractmethod
+    def cancel(self, call: Call) -> None:
+        """As a client does. A call that is done is left as it is."""
+
+    async def call(self, tool: str, **arguments: object) -> Answer:
+        """Make a call, and wait for its answer."""
+        return await self.begin(tool, **arguments).wait()
+
+    async def jitter(self) -> None:
+        """Let others go on for a random moment."""
+        for _ in range(self.rng.randrange(40)):
+            await anyio.lowlevel.checkpoint()
+
+    async def at_gate(self) -> None:
+        """Until the agent waits at the gate."""
+        await self.rogue.happens("doing", do="gate", name=GATE)
+
+    async def agent_is_gone(self) -> None:
+        """Until none of the agent's processes runs: its hanging up comes a moment before."""
+        await self.rogue.is_gone()
+        for record in (*self.rogue.log("wrapper"), *self.rogue.log("start")):
+            with suppress(ProcessLookupError):
+                fd = os.pidfd_open(record["pid"])
+                try:
+                    await anyio.wait_readable(fd)
+                finally:
+                    anyio.notify_closing(fd)
+                    os.close(fd)
+
+    async def status(self, *, gone: bool = False) -> str:
+        """What `status` says. `gone`: the agent is, so it claims neither that it runs, nor that it waits."""
+        answer = await self.call("status")
+        assert not answer.is_error, answer.text
+        if gone:
+            assert "agent: running" not in answer.text, f"There is no agent:\n{answer.text}"
+            assert "waits for `permit`" not in answer.text, f"Nobody waits:\n{answer.text}"
+        return answer.text
+
+    def check_turns(self) -> int:
+        """Each turn has one record, so one outcome. Returns how many there were."""
+        lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        numbers = sorted(json.loads(line)["turn"] for line in lines)
+        assert numbers == list(range(1, len(numbers) + 1)), f"Turns on record: {numbers}"
+        return len(numbers)
