@@ -97,9 +97,12 @@ class RunningTurn:
 
     @property
     def paused(self) -> bool:
-        """Whether it waits for a decision: not any more once one, or a cancel, is on its way."""
+        """Whether it waits for a decision: not any more once one, a cancel, or its end is on its way."""
         on_its_way = self._deciding or self._cancelled_by is not None
-        return self._machine.state is machine.State.PAUSED and not on_its_way
+        if self._machine.state is not machine.State.PAUSED or on_its_way:
+            return False
+        # Nothing can be decided for an agent that is gone; the news of it comes a moment later.
+        return self.conversation is not None and self.conversation.agent.usable
 
     @property
     def is_closed(self) -> bool:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from codex_fusion.errors import FusionError
 from codex_fusion.events import ContextUse, Text, Thought
 from codex_fusion.scrub import scrub_value
-from codex_fusion.transcript import TEXT_LIMIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 EVENTS_LIMIT = 5_000
 """Events kept of one turn; text that follows text is one event."""
-FIELDS_LIMIT = 4_000_000
+TEXT_LIMIT = 1_000_000
+"""Characters kept of a turn's text, and of its prompt: taking secrets out of a million takes half a second."""
+FIELDS_LIMIT = 1_000_000
 """Characters kept of what one turn's events hold beside text: commands, diffs, reasons."""
 
 
@@ -47,6 +48,8 @@ class Journal:
 
     def line(self, event: str, **fields: object) -> None:
         """One line to stderr, with its secrets taken out. What can't be told there is no reason to fail."""
+        if sys.stderr is None:  # structlog would take stdout, which is the protocol's
+            return
         try:
             if self._logger is None:
                 self._logger = _stderr_logger()
@@ -92,7 +95,7 @@ class Record:
 
     def __init__(self, journal: Journal, prompt: str, *, detailed: bool) -> None:
         self.journal = journal
-        self._prompt = prompt
+        self._prompt = _cut(prompt)
         self._detailed = detailed
         self._began = time.time()
         self._began_at: float | None = None
@@ -160,7 +163,7 @@ class Record:
             full |= {
                 name: _plain(getattr(outcome, name)) for name in ("usage", "context", "verdict", "problem")
             }
-            full |= {"prompt": self._prompt, "text": outcome.text}
+            full |= {"prompt": self._prompt, "text": _cut(outcome.text)}
             full |= {"events": self._events, "events_dropped": self._dropped}
             self.journal.append(full)
         self._events = []
@@ -185,6 +188,15 @@ def _plain(value: object) -> Any:  # noqa: ANN401 JSON
     if dataclasses.is_dataclass(value):
         return _plain_fields(value)
     return f"{type(value).__name__}: {value}"
+
+
+def _cut(text: str) -> str:
+    """Not in the middle of a word: half a key has no known shape, and would stay."""
+    if len(text) <= TEXT_LIMIT:
+        return text
+    kept = text[:TEXT_LIMIT]
+    kept = kept[: max(kept.rfind(" "), kept.rfind("\n")) + 1]
+    return f"{kept}… ({len(text) - len(kept):,} characters more)"
 
 
 def _size(value: object) -> int:

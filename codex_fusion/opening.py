@@ -117,15 +117,17 @@ class AgentOpener:
             what = f"The agent did not answer `initialize` within {found.start_limit_s:g} s."
             raise self._not_started(what, found, child.stderr_tail) from error
         except AgentError as error:
-            raise self._not_started(str(error), found, error.stderr) from error
+            # An agent that refused has a remedy of its own; of one that ended nothing is known.
+            remedy = error.remedy if isinstance(error, AgentStartError) else ""
+            raise self._not_started(str(error), found, error.stderr, remedy) from error
 
-    def _not_started(self, what: str, found: Launch, stderr: str) -> AgentStartError:
+    def _not_started(self, what: str, found: Launch, stderr: str, remedy: str = "") -> AgentStartError:
         self._failed_starts += 1
         often = (
             f" That was start {self._failed_starts} that failed in a row." if self._failed_starts > 1 else ""
         )
         return AgentStartError(
-            f"{what} It was run as: {shlex.join(found.argv)}.{often}", START_REMEDY, stderr
+            f"{what} It was run as: {shlex.join(found.argv)}.{often}", remedy or START_REMEDY, stderr
         )
 
     async def _open_session(self, running: _Running) -> Conversation:

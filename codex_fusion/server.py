@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from codex_fusion.service import Reply
     from codex_fusion.workplace import Workplace
 
-TURN_ENDS_S = 0.1
-"""When the server ends: how long the turn that was ended with it may take to write its record."""
+TURN_ENDS_S = 0.3
+"""At the server's end: how long its turn may take to clean up and write its record."""
 
 
 class _Face:

@@ -80,15 +80,15 @@ def _doing(now: Snapshot) -> str:
     waiting = f"; {_count(now.waiting, 'call')} waiting" if now.waiting else ""
     if turn is None:
         return f"idle{waiting}"
+    if now.conversation is not None and not now.agent_alive:
+        # The news of it is on its way to the turn.
+        return f"turn {turn.brief.number} ({turn.brief.tool}) is ending: the agent went away{waiting}"
     return _turn(turn, now.now) + waiting
 
 
 def _turn(turn: RunningTurn, now: float) -> str:
     name = f"turn {turn.brief.number} ({turn.brief.tool})"
     if turn.paused and turn.paused_at is not None:
-        if turn.conversation is None or not turn.conversation.agent.usable:
-            # The news of it is on its way to the turn, which it ends.
-            return f"{name} is ending: the agent went away while it waited for a decision"
         asked = "; ".join(f"{r.id}: {r.what}" for r in turn.open_requests.values())
         return f"{name} waits for `permit` for {now - turn.paused_at:.0f} s: {asked}"
     return f"{name} is running for {now - turn.began_at:.0f} s; last: {turn.transcript.doing}"

@@ -57,6 +57,8 @@ class Workplace:
     async def close(self, *, turn_ends_s: float) -> None:
         """End the agent's process group; then give the turn it ended a moment to write its record."""
         turn = self._session.snapshot().turn
+        if turn is not None:
+            turn.cancel("the end of the server")  # also where the agent is only being started
         await self._session.close()
         if turn is not None:
             with anyio.move_on_after(turn_ends_s, shield=True):

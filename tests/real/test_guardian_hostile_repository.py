@@ -6,19 +6,20 @@ import os
 import socket
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.guarded import SECRET, config_of, fill, guarded, place
+from tests.support.guarded import SECRET, config_of, fill, guarded, place, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.guarded import Place
+    from tests.support.guarded import Outcomes, Place
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("anyio_backend")]
 
 CONFIG = ".codex/config.toml"
 SERVER = 'command = "sh"\nargs = ["-c", "touch {mark}-server"]\n'
@@ -164,8 +165,7 @@ async def attack(codex_acp: Path, here: Place, after_survey: Callable[[], None] 
         return str(session.model.requests)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-async def test_nothing_runs_and_nothing_is_loosened_by(codex_acp: Path, name: str) -> None:
+async def _attacked(codex_acp: Path, name: str) -> None:
     with place() as here, listening() as (listener, came):
         names = {"mark": here.mark, "workspace": here.workspace, "listener": listener}
         files = {file: text.format_map(names) for file, text in ATTACKS[name].items()}
@@ -178,6 +178,16 @@ async def test_nothing_runs_and_nothing_is_loosened_by(codex_acp: Path, name: st
         assert came == []
         assert SECRET not in sent
         assert "ORDER-FROM-A-STRANGER" not in sent
+
+
+@pytest.fixture(scope="module")
+async def attacked(codex_acp: Path) -> Outcomes:
+    return await side_by_side({name: partial(_attacked, codex_acp, name) for name in ATTACKS})
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_runs_and_nothing_is_loosened_by(attacked: Outcomes, name: str) -> None:
+    attacked.of(name)
 
 
 async def test_the_profile_by_its_very_name_is_not_merged(codex_acp: Path) -> None:
@@ -286,14 +296,23 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
-async def test_nothing_comes_of_a_codex_folder_or_a_file_that_is(codex_acp: Path, name: str) -> None:
+async def _shaped(codex_acp: Path, name: str) -> None:
     with place() as here:
         SHAPES[name](here)
         trusting(here)
         sent = await attack(codex_acp, here)
         assert here.marks() == []
         assert SECRET not in sent
+
+
+@pytest.fixture(scope="module")
+async def shaped(codex_acp: Path) -> Outcomes:
+    return await side_by_side({name: partial(_shaped, codex_acp, name) for name in SHAPES})
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_nothing_comes_of_a_codex_folder_or_a_file_that_is(shaped: Outcomes, name: str) -> None:
+    shaped.of(name)
 
 
 async def test_a_configuration_that_appears_after_the_survey_is_not_loaded(codex_acp: Path) -> None:

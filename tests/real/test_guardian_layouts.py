@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from codex_fusion import confinement
+from codex_fusion import confinement, surroundings
 from codex_fusion.config import Allowances, Confinement
 from codex_fusion.errors import ConfinementError
 from codex_fusion.probe import judge, try_sandbox
 from tests.support.bare_client import BareClient
-from tests.support.guarded import SECRET, commit_all, config_of, fill, git, guarded, place
+from tests.support.guarded import (
+    SECRET,
+    Model,
+    commit_all,
+    config_of,
+    environ_of,
+    fill,
+    git,
+    guarded,
+    place,
+    side_by_side,
+)
 from tests.support.scripted_model import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.guarded import Place
+    from tests.support.guarded import Outcomes, Place
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("anyio_backend")]
 
 
 def _plain(here: Place) -> Path:
@@ -95,8 +108,7 @@ if os.geteuid() == 0:  # only root can give a file away
     LAYOUTS["of another owner"] = _of_another_owner
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-async def test_a_review_needs_no_permission_in_a_workspace_that_is(codex_acp: Path, name: str) -> None:
+async def _reviewed(codex_acp: Path, name: str) -> None:
     with place() as here:
         here.workspace = LAYOUTS[name](here)
         file = next(here.workspace.rglob("b.py"))
@@ -116,6 +128,16 @@ async def test_a_review_needs_no_permission_in_a_workspace_that_is(codex_acp: Pa
         assert "first" in outputs[2]
         assert SECRET not in outputs[3]
         assert "Read-only file system" in outputs[4]
+
+
+@pytest.fixture(scope="module")
+async def reviewed(codex_acp: Path) -> Outcomes:
+    return await side_by_side({name: partial(_reviewed, codex_acp, name) for name in LAYOUTS})
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_review_needs_no_permission_in_a_workspace_that_is(reviewed: Outcomes, name: str) -> None:
+    reviewed.of(name)
 
 
 async def test_a_workspace_without_git_can_be_read(codex_acp: Path) -> None:
@@ -149,20 +171,21 @@ async def test_a_read_root_opens_that_folder_for_reading_only(codex_acp: Path) -
         assert (here.outside / "secret.txt").read_text(encoding="utf-8") == SECRET + "\n"
 
 
-COMBINATIONS = [
-    (confined, Allowances(external_reads=reads, writes=writes, commands=commands))
+COMBINATIONS = {
+    f"{confined}, reads {reads}, writes {writes}, commands {commands}": (
+        confined,
+        Allowances(external_reads=reads, writes=writes, commands=commands),
+    )
     for confined, reads, writes, commands in product(
         (Confinement.STRICT, Confinement.READ_ONLY), (False, True), (False, True), (False, True)
     )
     # What `commands` opens is the policy's: one run with it in each confinement shows that the sandbox stays.
     if not commands or (reads, writes) == (False, False)
-]
+}
 
 
-@pytest.mark.parametrize(("confined", "allow"), COMBINATIONS, ids=str)
-async def test_each_allowance_opens_its_own_category_and_no_other(
-    codex_acp: Path, confined: Confinement, allow: Allowances
-) -> None:
+async def _opened(codex_acp: Path, name: str) -> None:
+    confined, allow = COMBINATIONS[name]
     with place() as here, socket.create_server(("127.0.0.1", 0)) as server:
         before = here.snapshot()
         port = server.getsockname()[1]
@@ -194,6 +217,16 @@ async def test_each_allowance_opens_its_own_category_and_no_other(
         new = {"workspace/new.txt", "workspace/patched.txt"} if allow.writes else set()
         assert here.snapshot().keys() - before.keys() == new
         assert {name: what for name, what in here.snapshot().items() if name not in new} == before
+
+
+@pytest.fixture(scope="module")
+async def opened(codex_acp: Path) -> Outcomes:
+    return await side_by_side({name: partial(_opened, codex_acp, name) for name in COMBINATIONS})
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_each_allowance_opens_its_own_category_and_no_other(opened: Outcomes, name: str) -> None:
+    opened.of(name)
 
 
 async def test_the_users_files_do_not_change_when_writing_is_allowed(codex_acp: Path) -> None:
@@ -244,6 +277,42 @@ async def test_an_agent_that_does_not_know_the_mode_is_found_out(codex_acp: Path
             error = confinement.check(session.plan, mode)
         assert isinstance(error, ConfinementError)
         assert "'agent'" in str(error)
+
+
+def test_a_system_that_cannot_sandbox_is_found_out(codex_acp: Path) -> None:
+    with place() as here, Model() as model:
+        environ = environ_of(here, model)
+        around = surroundings.survey(config_of(here), (str(codex_acp),), environ)
+        try:
+            plan = confinement.plan(config_of(here), around.facts, environ)
+            codex = around.facts.codex
+            assert codex is not None
+            # A container without user namespaces: Codex's own bubblewrap can make one.
+            (bwrap,) = (
+                file
+                for folder in around.facts.codex_folders
+                for file in folder.rglob("codex-resources/bwrap")
+            )
+            nowhere = (
+                str(bwrap),
+                "--unshare-user",
+                "--disable-userns",
+                "--bind",
+                "/",
+                "/",
+                "--proc",
+                "/proc",
+            )
+            inside = replace(around, facts=replace(around.facts, codex=(*nowhere, *codex)))
+            assert try_sandbox(plan, around).ran
+            tried = try_sandbox(plan, inside)
+            error = judge(plan, tried)
+        finally:
+            around.remove()
+    assert not tried.ran
+    assert error is not None
+    assert "can't sandbox" in str(error)
+    assert "namespace" in error.stderr
 
 
 async def test_the_agents_environment_holds_no_key_of_claudes(codex_acp: Path) -> None:

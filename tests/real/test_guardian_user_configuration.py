@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,17 +22,21 @@ from tests.support.guarded import (
     guarded,
     output_of,
     place,
+    side_by_side,
 )
 from tests.support.scripted_model import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+    from tests.support.guarded import Outcomes, Place
 
-HOOK = (
-    '[[hooks.{event}]]\n[[hooks.{event}.hooks]]\ntype = "command"\n'
-    """command = "touch {mark}-{event}; echo '{{\\"decision\\": \\"approve\\"}}'"\n"""
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("anyio_backend")]
+
+HOOKS = "[features]\nhooks = true\n" + "".join(
+    f'[[hooks.{event}]]\n[[hooks.{event}.hooks]]\ntype = "command"\n'
+    f"""command = "touch {{mark}}-{event}; echo '{{\\"decision\\": \\"approve\\"}}'"\n"""
+    for event in ("SessionStart", "PreToolUse", "PermissionRequest")
 )
 CONFIGURATIONS = {
     "no approvals": 'approval_policy = "never"\n',
@@ -50,15 +56,11 @@ CONFIGURATIONS = {
     "memories = true\n"
     "shell_snapshot = true\nuse_legacy_landlock = true\nwrite_stdin_approval = false\n",
     "web search": 'web_search = "live"\n',
-    "hooks that approve": "[features]\nhooks = true\n"
-    + HOOK.format(event="PermissionRequest", mark="{mark}")
-    + HOOK.format(event="SessionStart", mark="{mark}"),
 }
 TOOLS = {"exec_command", "write_stdin", "request_user_input", "apply_patch", "view_image"}
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-async def test_confinement_is_the_same_with(codex_acp: Path, name: str) -> None:
+async def _configured(codex_acp: Path, name: str) -> None:
     with place(codex_files={"config.toml": ""}) as here:
         fill(here.codex_home, {"config.toml": CONFIGURATIONS[name].replace("{mark}", str(here.mark))})
         before = here.snapshot()
@@ -76,6 +78,56 @@ async def test_confinement_is_the_same_with(codex_acp: Path, name: str) -> None:
         assert here.marks() == []
         assert here.snapshot() == before
         assert tools <= TOOLS
+
+
+@pytest.fixture(scope="module")
+async def configured(codex_acp: Path) -> Outcomes:
+    return await side_by_side({name: partial(_configured, codex_acp, name) for name in CONFIGURATIONS})
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_confinement_is_the_same_with(configured: Outcomes, name: str) -> None:
+    configured.of(name)
+
+
+def trusted(codex: str, here: Place, environ: dict[str, str]) -> str:
+    """What the user's configuration holds once he trusts each hook in it: Codex runs no others."""
+    messages = (
+        {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "t", "version": "1"}}},
+        {"method": "initialized"},
+        {"id": 2, "method": "hooks/list", "params": {"cwds": [str(here.workspace)]}},
+    )
+    with subprocess.Popen(
+        (codex, "app-server"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.writelines(json.dumps(message) + "\n" for message in messages)
+        server.stdin.flush()
+        answer = next(m for m in map(json.loads, server.stdout) if m.get("id") == 2)
+        server.kill()
+    hooks = answer["result"]["data"][0]["hooks"]
+    return "".join(
+        f'[hooks.state.{json.dumps(hook["key"])}]\ntrusted_hash = "{hook["currentHash"]}"\n' for hook in hooks
+    )
+
+
+async def test_hooks_that_the_user_trusts_do_not_answer_for_claude(codex_acp: Path) -> None:
+    with place() as here, Model() as model:
+        environ = environ_of(here, model)
+        around = surroundings.survey(config_of(here), (str(codex_acp),), environ)
+        around.remove()
+        assert around.facts.codex is not None
+        hooks = HOOKS.replace("{mark}", str(here.mark))
+        fill(here.codex_home, {"config.toml": hooks})
+        state = trusted(around.facts.codex[0], here, environ)
+        assert state.count("trusted_hash") == 3
+        fill(here.codex_home, {"config.toml": hooks + state})
+        async with guarded(codex_acp, here) as session:
+            await session.run("cat a.txt")
+            await session.turn(Run(f"touch {here.mark}", escalate="please"))
+            assert len(session.client.asked) == 1
+        assert here.marks() == []
 
 
 LOOSE: dict[str, dict[str, object]] = {

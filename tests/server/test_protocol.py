@@ -112,7 +112,11 @@ async def test_status_and_reset_need_no_agent(idle: Bench) -> None:
 async def test_a_wrong_configuration_is_served_and_every_tool_tells_all_of_it(
     tmp_path: Path, mode: ConnectMode
 ) -> None:
-    wrong = {"CODEX_FUSION_ALLOW_WRITES": "maybe", "CODEX_FUSION_TURN_TIMEOUT_MS": "-1", "CODEX_FUSION_FOO": "1"}
+    wrong = {
+        "CODEX_FUSION_ALLOW_WRITES": "maybe",
+        "CODEX_FUSION_TURN_TIMEOUT_MS": "-1",
+        "CODEX_FUSION_FOO": "1",
+    }
     async with serving(tmp_path, wrong, mode=mode, log=tmp_path / "server.log") as bench:
         listed = (await bench.client.list_tools()).tools
         results = [await bench.call(tool.name) for tool in listed]

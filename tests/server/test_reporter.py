@@ -42,9 +42,7 @@ class Client:
                 await self._news.wait()
 
 
-def reporter(
-    client: Client, *, min_interval_s: float = 0.0, heartbeat_s: float = NEVER_S
-) -> Reporter:
+def reporter(client: Client, *, min_interval_s: float = 0.0, heartbeat_s: float = NEVER_S) -> Reporter:
     progress = Progress(anyio.current_time(), min_interval_s=min_interval_s, heartbeat_s=heartbeat_s)
     return Reporter(client.send, progress)
 

@@ -1,4 +1,4 @@
-"""An agent that can't be started: what was run, what it last said, what to do; and the next call tries again."""
+"""An agent that can't be started: what was run, what it last said, what to do. The next call tries again."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_an_agent_that_never_answers_initialize_is_bounded_and_killed(play
         after = await bench.call("consult", question="q")
     assert told.status == "timeout"
     assert "limit of 1 s" in told.text
-    assert "starting the agent" in told.text
+    assert "last seen: starting" in told.text
     assert after.status == "answered"
 
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from tests.soak.agent_faults import Fault
     from tests.soak.points import Point
     from tests.soak.world import Answer, World
+    from tests.support.rogue_script import Action
 
 HOUR = 3600.0
+SAID_WITHIN_S = 60.0
+"""Of what an agent has to say: a gigabyte takes its time."""
 TERMINAL = {"kill_self", "exit"}
 WHAT_HAPPENED = re.compile(
     r"The agent (was killed by signal \d+|ended with exit code -?\d+|closed its connection|was ended)"
@@ -36,19 +39,18 @@ async def play(world: World, point: Point, fault: Fault, *, race: bool = False) 
     if race and fault.effect in RACES:
         await _race(world, point, fault)
     else:
-        await _inject(world, fault)
+        await _inject(world, fault.actions)
         await _EFFECTS[fault.effect](world, point, fault)
     await next_call_works(world)
     world.recovery_s = max(world.recovery_s, time.monotonic() - began)
 
 
-async def _inject(world: World, fault: Fault) -> None:
-    done = {action["do"]: len(world.rogue.log("did", do=action["do"])) for action in fault.actions}
-    for action in fault.actions:
-        world.rogue.order(action)
+async def _inject(world: World, actions: tuple[Action, ...]) -> None:
+    for action in actions:
         event = "doing" if action["do"] in TERMINAL else "did"
-        done[action["do"]] = done.get(action["do"], 0) + 1
-        await world.rogue.happens(event, do=action["do"], count=done[action["do"]])
+        before = len(world.rogue.log(event, do=action["do"]))
+        world.rogue.order(action)
+        await world.rogue.happens(event, do=action["do"], count=before + 1, limit_s=SAID_WITHIN_S)
     await world.jitter()
 
 
@@ -56,7 +58,7 @@ async def next_call_works(world: World) -> None:
     """What holds after every fault."""
     if world.queued is not None:
         answer = await world.queued.wait()
-        assert answer.status in ("answered", "busy"), answer.text
+        check_ended_or(("answered", "busy"), answer)
     answer = await world.call("consult", question="And now?")
     assert answer.status == "answered", answer.text
     assert answer.text.startswith("ok"), answer.text
@@ -71,7 +73,7 @@ async def next_call_works(world: World) -> None:
 async def _ends(world: World, point: Point, fault: Fault) -> None:
     if point.name == "between":
         if fault.actions[-1]["do"] in TERMINAL:
-            await world.agent_is_gone()
+            await world.gone(world.agent())
         await world.status(gone=fault.actions[-1]["do"] in TERMINAL)
         await point.go_on(world)
         assert world.outstanding is not None
@@ -82,7 +84,7 @@ async def _ends(world: World, point: Point, fault: Fault) -> None:
         else:
             assert answer.status == "answered", answer.text
     elif point.paused:
-        await world.agent_is_gone()
+        await world.gone(world.agent())
         await world.status(gone=True)
         if world.queued is None or (await world.queued.wait()).status == "busy":
             check_ended(await world.call("permit", decision="allow", request="r1"), told=point.told)
@@ -108,18 +110,28 @@ async def _passes(world: World, point: Point, fault: Fault) -> None:
         return
     answer = await decide_all(world, await world.outstanding.wait())
     assert answer.status == "answered", answer.text
-    if point.name != "between":
+    if point.name != "between" and not point.starting:
         assert REST in answer.text, answer.text[-2000:]
     assert LATE not in answer.text
     assert world.rogue.starts == 1, "It was started anew"
     assert not fault.loses
 
 
+def check_ended_or(statuses: tuple[str, ...], answer: Answer) -> None:
+    """One of these, or the call met the fault, and says so."""
+    if answer.status not in statuses:
+        assert answer.status == "failed", answer.text
+        assert WHAT_HAPPENED.search(answer.text), answer.text
+
+
 async def decide_all(world: World, answer: Answer) -> Answer:
     """What Claude does: decide whatever is open, until there is an answer."""
     while answer.status == "permission":
         request = world.rng.choice(answer.requests)
-        answer = await world.call("permit", decision="allow", request=request)
+        decided = await world.call("permit", decision="allow", request=request)
+        if "can't be allowed" in decided.text:
+            decided = await world.call("permit", decision="deny", request=request)
+        answer = decided
     return answer
 
 
@@ -188,7 +200,9 @@ async def _reset(world: World, *, told: bool) -> None:
 
 
 async def _race(world: World, point: Point, fault: Fault) -> None:
-    for action in fault.actions:
+    agent = world.agent()
+    await _inject(world, fault.actions[:-1])
+    for action in fault.actions[-1:]:
         world.rogue.order(action)
     await world.jitter()
     await point.go_on(world)
@@ -197,9 +211,14 @@ async def _race(world: World, point: Point, fault: Fault) -> None:
     answer = await decide_all(world, await world.outstanding.wait())
     if fault.effect is Effect.PASSES:
         assert answer.status == "answered", answer.text
-    elif answer.status != "answered":
-        assert answer.status == "failed", answer.text
-        assert WHAT_HAPPENED.search(answer.text), answer.text
+        return
+    check_ended_or(("answered",), answer)
+    # It was answered first, perhaps, and the fault meets the next call.
+    if fault.actions[-1]["do"] in TERMINAL:
+        await world.gone(agent)
+    else:
+        await world.rogue.happens("did", do=fault.actions[-1]["do"])
+        check_ended_or(("answered",), await world.call("explore"))
 
 
 _EFFECTS = {

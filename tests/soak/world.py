@@ -95,12 +95,15 @@ class World(ABC):
         """Until the agent waits at the gate."""
         await self.rogue.happens("doing", do="gate", name=GATE)
 
-    async def agent_is_gone(self) -> None:
-        """Until none of the agent's processes runs: its hanging up comes a moment before."""
-        await self.rogue.is_gone()
-        for record in (*self.rogue.log("wrapper"), *self.rogue.log("start")):
+    def agent(self) -> list[int]:
+        """The processes of the agent's that were started so far, the wrapper among them."""
+        return [record["pid"] for record in (*self.rogue.log("wrapper"), *self.rogue.log("start"))]
+
+    async def gone(self, pids: list[int]) -> None:
+        """Until none of them runs: an agent hangs up a moment before it is gone."""
+        for pid in pids:
             with suppress(ProcessLookupError):
-                fd = os.pidfd_open(record["pid"])
+                fd = os.pidfd_open(pid)
                 try:
                     await anyio.wait_readable(fd)
                 finally:

@@ -81,9 +81,9 @@ class Claude:
     def config_folder(self) -> Path:
         return self.home / ".claude"
 
-    @property
-    def plugin_data(self) -> Path:
-        return self.config_folder / "plugins" / "data" / "fusion-codex-fusion"
+    def has_server(self) -> bool:
+        """Whether the plugin has installed its server."""
+        return any(self.config_folder.glob("plugins/data/fusion-codex-fusion/server-*/bin/python"))
 
     def manage(self, *arguments: str) -> str:
         """Run a command of its command line (`plugin …`, `mcp …`); returns what it printed."""

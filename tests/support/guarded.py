@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import anyio
+
 from codex_fusion import confinement, surroundings
 from codex_fusion.config import Allowances, Config, Confinement
 from codex_fusion.opening import ALWAYS
@@ -22,7 +24,7 @@ from tests.support.real_agent import cache_folder
 from tests.support.scripted_model import Run, Say, ScriptedModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from codex_fusion.confinement import Plan
     from codex_fusion.surroundings import Surroundings
@@ -185,6 +187,35 @@ class Guarded:
 
     async def run(self, *commands: str) -> list[str]:
         return await self.turn(*(Run(command) for command in commands))
+
+
+class Outcomes:
+    """What became of several cases that ran side by side; `of` is the test's own verdict on one."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, Exception | None] = {}
+
+    async def run(self, name: str, case: Callable[[], Awaitable[None]], limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            try:
+                await case()
+                self._errors[name] = None
+            except Exception as error:  # noqa: BLE001 it is raised where it belongs
+                self._errors[name] = error
+
+    def of(self, name: str) -> None:
+        error = self._errors[name]
+        if error is not None:
+            raise error
+
+
+async def side_by_side(cases: dict[str, Callable[[], Awaitable[None]]]) -> Outcomes:
+    """Run the cases, a few at once: most of a session's time is the agent's start, on one core."""
+    outcomes, limit = Outcomes(), anyio.CapacityLimiter(3)
+    async with anyio.create_task_group() as tasks:
+        for name, case in cases.items():
+            tasks.start_soon(outcomes.run, name, case, limit)
+    return outcomes
 
 
 def output_of(text: str) -> str:

@@ -24,10 +24,17 @@ _ENVELOPE = {
 
 
 class RawMcp(RawClient):
-    """One server process. Leaving the `with` ends it."""
+    """One server process, ours unless another command is named. Leaving the `with` ends it."""
 
-    def __init__(self, workspace: Path, env: dict[str, str], era: Era = "handshake") -> None:
-        super().__init__((sys.executable, "-m", "codex_fusion.cli"), cwd=workspace, env=env)
+    def __init__(
+        self,
+        workspace: Path,
+        env: dict[str, str],
+        era: Era = "handshake",
+        *,
+        command: tuple[str, ...] = (sys.executable, "-m", "codex_fusion.cli"),
+    ) -> None:
+        super().__init__(command, cwd=workspace, env=env)
         self._era = era
 
     def greet(self) -> Message:

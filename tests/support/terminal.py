@@ -70,8 +70,7 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(LIMIT_S)
-        self._reader.join(LIMIT_S)
-        os.close(self._master)
+        self.hang_up()
 
     @property
     def pid(self) -> int:
@@ -97,6 +96,13 @@ class Terminal:
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a person closes its window."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+        self._reader.join(LIMIT_S)
 
     def exit_code(self) -> int:
         """Wait for the program's end."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fake_agent import Desk, at_work
+from tests.support.desk import Desk, at_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

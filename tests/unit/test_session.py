@@ -10,8 +10,8 @@ import pytest
 from codex_fusion.errors import AgentStartError, CallError
 from codex_fusion.events import ContextUse, ModeChanged, PermissionRequest, SessionFailure
 from codex_fusion.outcome import Status
-from tests.support.fake_agent import Desk, settle
-from tests.support.waiting import LIMIT_S
+from tests.support.desk import Desk
+from tests.support.fake_agent import settle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,13 +139,15 @@ async def test_a_reply_to_nobody_says_why_there_is_no_debate(desk: Desk) -> None
     assert "ended with exit code 3" in await no_debate(desk)
 
 
-async def test_a_session_that_was_opened_for_a_question_that_was_never_sent_was_not_explored(desk: Desk) -> None:
-    desk.opener.gate = anyio.Event()
+async def test_a_session_that_came_too_late_for_its_question_is_as_new_for_the_next(desk: Desk) -> None:
+    desk.opener.gate, desk.opener.heeds_cancel = anyio.Event(), False
     call = desk.ask()
     await call.seen("opening")
-    desk.opener.gate.set()
     await call.cancel()
-    assert "only explored" not in await no_debate(desk)
+    desk.opener.gate.set()
+    assert "not asked anything yet" in await no_debate(desk)
+    assert (await desk.answered()).new_session
+    assert desk.opener.opening == 1
 
 
 # --- the agent's death
@@ -272,7 +274,9 @@ def failed_by_a_bug(desk: Desk, capfd: pytest.CaptureFixture[str], bug: str) -> 
     assert "Traceback" in told[0]
 
 
-async def test_a_bug_of_the_opener_fails_that_turn_only(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_of_the_opener_fails_that_turn_only(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
     desk.opener.fault = RuntimeError("broken")
     await desk.ask().outcome()
     failed_by_a_bug(desk, capfd, "RuntimeError: broken")
@@ -299,7 +303,9 @@ async def test_a_bug_while_a_decision_is_awaited_does_not_leave_the_turn_paused(
     failed_by_a_bug(desk, capfd, "LookupError: no such thing")
 
 
-async def test_a_bug_of_the_viewer_fails_that_turn_only(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_of_the_viewer_fails_that_turn_only(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
     call = desk.ask()
     prompt = await desk.prompt()
     call.fault = ZeroDivisionError("shown")
@@ -332,7 +338,7 @@ async def test_a_bug_of_the_agents_end_is_told_and_the_turn_still_ends(
 
 async def test_the_end_of_the_server_ends_the_turn_and_records_it(tmp_path: Path) -> None:
     async with anyio.create_task_group() as tasks:
-        desk = Desk(tasks, tmp_path / "log", LIMIT_S)
+        desk = Desk(tasks, tmp_path / "log")
         prompt, _ = await desk.paused()
         tasks.cancel_scope.cancel()
     (record,) = desk.records()
