@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EVENTS_LIMIT = 5_000
 """Events kept of one turn; text that follows text is one event."""
 TEXT_LIMIT = 1_000_000
-"""Characters kept of a turn's text, and of its prompt: taking secrets out of a million takes half a second."""
+"""Characters kept of a turn's text, and of its prompt: scrubbing a million takes half a second."""
 FIELDS_LIMIT = 1_000_000
 """Characters kept of what one turn's events hold beside text: commands, diffs, reasons."""
 

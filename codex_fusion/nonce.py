@@ -93,6 +93,11 @@ def path(project_dir: str, environ: Mapping[str, str]) -> str:
     return os.path.join(state_folder(environ), f"reset-{_digest(root)}")
 
 
+def window_path(path: str, window: int) -> str:
+    """Name the nonce's file of one window of the client: the process with this id."""
+    return f"{path}-window-{window}"
+
+
 def write(path: str, value: str) -> None:
     """Put `value` there in one step: a reader sees the old value or the new one, never a part.
 

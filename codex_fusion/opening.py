@@ -64,7 +64,7 @@ class AgentOpener:
     async def open(self, say: Callable[[str], None]) -> Conversation:
         """See `conversation.Opener.open`."""
         running = self._running
-        if running is None or not running.agent.usable:
+        if running is None or not running.agent.usable or running.around.stale():
             if running is not None:
                 self._running = None
                 await running.end()

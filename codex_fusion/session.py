@@ -102,8 +102,6 @@ class Session:
         :raises CallError: for a reply with no debate to continue; no turn is spent.
         """
         await self._heed_nonce()
-        if (busy := self._busy(ask.tool)) is not None:
-            return busy
         async with self._admitted(viewer):
             await self._heed_nonce()
             await self._previous_settled(viewer)

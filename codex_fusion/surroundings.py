@@ -51,7 +51,6 @@ class Surroundings:
         """Remove the folder; the agent has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-
     def stale(self) -> bool:
         """Whether rules for commands appeared since: Codex reads them for each session; the plan did not."""
         return bool(_rules(self.facts.codex_home)) and not self.facts.user_rules

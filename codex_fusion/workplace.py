@@ -14,6 +14,7 @@ from codex_fusion.opening import AgentOpener
 from codex_fusion.service import Reply, Service
 from codex_fusion.session import Session
 from codex_fusion.status import describe
+from codex_fusion.windows import Clears
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Workplace:
             judge=self._judge,
             journal=self._journal,
             limit_s=config.turn_timeout_s,
-            nonce=lambda: nonce.read(nonce_path),
+            nonce=Clears(nonce_path).read,
         )
         self._service = Service(self._session, config.workspace, self._status)
 

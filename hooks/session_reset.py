@@ -2,7 +2,8 @@
 """Claude Code's `SessionStart` hook: a `/clear` there ends Codex's conversation too.
 
 It reads the event that Claude Code writes on stdin. On source `clear` the new session id goes into the
-project's reset nonce, which the server looks at before each call; any other source changes nothing. It prints
+project's reset nonce, and into its window's, which the server looks at before each call; any other source
+changes nothing. It prints
 nothing (what a hook prints becomes Claude's context), and never stands in the way of Claude's start: whatever
 is wrong is one line on stderr and exit code 0.
 
@@ -61,7 +62,14 @@ def handle(data: bytes, environ: Mapping[str, str]) -> None:
     from codex_fusion import nonce  # only a /clear pays for it
 
     project = nonce.project_dir(environ, "") or text(event, "cwd")
-    nonce.write(nonce.path(project, environ), session_id)
+    path = nonce.path(project, environ)
+    window = environ.get("CLAUDE_PID", "")
+    if not (window.isascii() and window.isdecimal()):
+        nonce.write(path, session_id)
+        return
+    # The window's own file first: who sees the project's change can then tell whose it was.
+    nonce.write(nonce.window_path(path, int(window)), session_id)
+    nonce.write(path, f"{session_id} {window}")
 
 
 def read_input(descriptor: int, patience_s: float) -> bytes:

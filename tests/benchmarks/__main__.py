@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import anyio
 
-from tests.benchmarks import confinement, hook, memory, start, turn
-from tests.benchmarks.measure import Figure
+from tests.benchmarks import confinement, end, hook, memory, start, turn
+
+if TYPE_CHECKING:
+    from tests.benchmarks.measure import Figure
 
 BENCHMARKS = {
     "start": start.measure,
@@ -21,6 +24,7 @@ BENCHMARKS = {
     "confinement": confinement.measure,
     "chunks": memory.chunks_of_text,
     "turns": memory.turns,
+    "end": end.measure,
 }
 
 

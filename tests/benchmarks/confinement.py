@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 import time
 from functools import partial
@@ -21,7 +20,6 @@ async def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, ScriptedModel() as model, home() as user:
         workspace = Path(folder) / "workspace"
         workspace.mkdir()
-        subprocess.run(("git", "-C", str(workspace), "init", "-q"), check=True)
         environment = model_environment(model, user, real_agent_command())
         strict, agent = (
             partial(_first_consult, workspace, environment | {"CODEX_FUSION_CONFINEMENT": how}, model)

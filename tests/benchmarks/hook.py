@@ -28,7 +28,12 @@ async def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {"HOME": folder}
         for source in ("startup", "clear"):
-            event = {"session_id": "0b5e…", "cwd": folder, "hook_event_name": "SessionStart", "source": source}
+            event = {
+                "session_id": "0b5e…",
+                "cwd": folder,
+                "hook_event_name": "SessionStart",
+                "source": source,
+            }
             hook = partial(_run, (PYTHON, str(HOOK)), json.dumps(event).encode(), environment)
             pairs = await in_turn(hook, nothing, pairs=PAIRS, warm=3)
             figures.append(at_most_ratio(f"the hook on `{source}`", pairs, 1.5))

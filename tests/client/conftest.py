@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.server.conftest import git
 from tests.support.bench import home, model_environment
 from tests.support.claude import Claude, claude_command
 from tests.support.real_agent import cache_folder
@@ -20,25 +20,17 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TOOLS = "mcp__plugin_fusion_codex"
-STARTS = 6
-"""Each waits 20 seconds for the installation."""
+"""How Claude Code calls our tools: by the names of the plugin and of its server."""
 ALLOWED = ("--allowedTools", TOOLS)
-"""What a person once said yes to."""
+"""What a person has said yes to."""
+HOSTED = "https://git.example.org/codex-fusion.git"
+"""Where git finds the clone, for this test's Claude Code."""
+STARTS = 9
+"""How often the server is started until it is installed; each start waits 20 seconds for that."""
 
 
 def use(tool: str, **arguments: object) -> Use:
-    """A call of one of our tools, under the name that the plugin gives it."""
     return Use(f"{TOOLS}__{tool}", arguments)
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Claude Code with the plugin installed, on a home that was empty; and what its first start came to."""
-
-    command: Path
-    home: Path
-    listed: str
-    """What `claude mcp list` said at last."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +47,6 @@ class Desk:
     def workspace(self) -> Path:
         return self.claude.workspace
 
-    @property
-    def mcp_log(self) -> str:
-        """What Claude Code wrote about our server, oldest first."""
-        logs = self.claude.home.glob(".cache/claude-cli-nodejs/*/mcp-logs-*/*.jsonl")
-        here = (log.read_text() for log in sorted(logs) if str(self.workspace) in log.read_text())
-        return "".join(here)
-
 
 @pytest.fixture(scope="session")
 def claude_code() -> Path:
@@ -72,34 +57,48 @@ def claude_code() -> Path:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a fresh clone has it, with what is not committed yet."""
     folder = tmp_path_factory.mktemp("clone") / "codex-fusion"
-    listed = ("git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
+    folder.mkdir()
+    git(folder, "init", "-q")
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "all of it")
     return folder
 
 
 @pytest.fixture(scope="session")
-def installation(claude_code: Path, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    workspace = tmp_path_factory.mktemp("first")
-    with home() as folder, ScriptedClaude() as api:
-        environment = {"ANTHROPIC_BASE_URL": api.url, "PIP_CACHE_DIR": str(cache_folder(os.environ) / "pip")}
-        claude = Claude(claude_code, folder, workspace, environment)
-        claude.manage("plugin", "marketplace", "add", str(clone))
-        claude.manage("plugin", "install", "fusion@codex-fusion")
-        # The first start installs; where that takes long it says so, and the next one waits for it.
-        listed = next(said for _ in range(STARTS) if (said := claude.manage("mcp", "list")) and claude.has_server())
-        yield Installation(claude_code, folder, listed)
+def installed(claude_code: Path, clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Claude]:
+    """Claude Code on a home that was empty, with the plugin as users get it: from a git host."""
+    with home() as folder:
+        environment = {
+            "PIP_CACHE_DIR": str(cache_folder(os.environ) / "pip"),
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{clone}.insteadOf",
+            "GIT_CONFIG_VALUE_0": HOSTED,
+        }
+        claude = Claude(claude_code, folder, tmp_path_factory.mktemp("first"), environment)
+        claude.manage("plugin", "install", "fusion", "--marketplace", HOSTED)
+        # The first start installs the server; one that finds it takes too long says so instead.
+        assert any(claude.manage("mcp", "list") and claude.has_server() for _ in range(STARTS))
+        yield claude
 
 
 @pytest.fixture
-def desk(installation: Installation, real_agent: Path, tmp_path: Path) -> Iterator[Desk]:
+def desk(installed: Claude, real_agent: Path, tmp_path: Path) -> Iterator[Desk]:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    subprocess.run(("git", "init", "-q", str(workspace)), check=True)
+    git(workspace, "init", "-q")
     (workspace / "a.txt").write_text("the first line\n")
     with ScriptedClaude() as api, ScriptedModel() as model, home() as folder:
         environment = model_environment(model, folder, real_agent) | {"ANTHROPIC_BASE_URL": api.url}
-        claude = Claude(installation.command, installation.home, workspace, environment)
-        yield Desk(claude, api, model, folder)
+        yield Desk(Claude(installed.command, installed.home, workspace, environment), api, model, folder)
+
+
+@pytest.fixture
+def empty_home(claude_code: Path, tmp_path: Path) -> Claude:
+    """Claude Code that was never started before."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "workspace").mkdir()
+    return Claude(claude_code, tmp_path / "home", tmp_path / "workspace", {})

@@ -31,9 +31,7 @@ def client(played: Played) -> Iterator[RawMcp]:
         yield client
 
 
-@pytest.mark.parametrize(
-    "signals", [(INT,), (TERM,), (HUP,), (INT, TERM), (INT, INT), (TERM, INT, TERM)], ids=str
-)
+@pytest.mark.parametrize("signals", [(INT,), (TERM,), (INT, TERM), (INT, INT)], ids=str)
 def test_signals_in_mid_turn_end_the_agent_and_then_the_server(
     played: Played, client: RawMcp, signals: tuple[signal.Signals, ...]
 ) -> None:
@@ -51,8 +49,8 @@ def test_a_signal_while_the_agent_starts(played: Played, client: RawMcp) -> None
     played.rogue.on("initialize", *STUBBORN, hang())
     client.begin_tool("consult", question="q")
     played.rogue.wait_for("doing", do="hang")
-    client.process.send_signal(INT)
-    assert client.ended() == -INT
+    client.process.send_signal(HUP)
+    assert client.ended() == -HUP
     played.rogue.wait_until_gone()
     left_nothing_else(played, client)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.rogue_script import array, error, exit_, hang, not_json, result, stderr
+from tests.support import rogue_script
+from tests.support.rogue_script import array, error, exit_, hang, not_json, stderr
 from tests.support.waiting import LIMIT_S
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ async def test_a_command_that_is_not_there(played: Played) -> None:
     assert "remove it to have codex-acp found" in told.text
 
 
-@pytest.mark.parametrize(
-    ("program", "words"), [("cat", "refused initialize"), ("true", "exit code 0"), ("false", "exit code 1")]
-)
+@pytest.mark.parametrize(("program", "words"), [("cat", "refused initialize"), ("true", "exit code 0")])
 async def test_a_program_that_is_no_agent(played: Played, program: str, words: str) -> None:
     async with played.serving(CODEX_FUSION_ACP_COMMAND=program) as bench:
         told = await bench.call("consult", question="q")
@@ -77,21 +76,22 @@ async def test_an_agent_that_never_opens_a_session_is_bounded_and_killed(played:
     assert after.status == "answered"
 
 
-@pytest.mark.parametrize("method", ["initialize", "session/new"])
-async def test_an_agent_that_is_not_logged_in(played: Played, method: str) -> None:
-    played.rogue.on(method, error(-32000, "Authentication required"))
+async def test_an_agent_that_is_not_logged_in(played: Played) -> None:
+    for method in ("initialize", "session/new"):
+        played.rogue.on(method, error(-32000, "Authentication required"))
     async with played.serving() as bench:
-        told = await bench.call("consult", question="q")
+        told = [await bench.call("consult", question="q") for _ in range(2)]
         after = await bench.call("consult", question="q")
-    assert told.status == "failed"
-    assert "not logged in" in told.text
-    assert "codex login" in told.text
+    for result in told:
+        assert result.status == "failed"
+        assert "not logged in" in result.text
+        assert "codex login" in result.text
     assert after.status == "answered"
 
 
 async def test_a_session_that_is_refused_or_has_no_id_tells_why(played: Played) -> None:
     played.rogue.on("session/new", stderr("config.toml: bad key"), error(-32603, "Invalid configuration"))
-    played.rogue.on("session/new", result(configOptions=[]))
+    played.rogue.on("session/new", rogue_script.result(configOptions=[]))
     async with played.serving() as bench:
         refused = await bench.call("consult", question="q")
         nameless = await bench.call("consult", question="q")

@@ -1,6 +1,6 @@
-"""The real Claude Code for the tests: installed once by npm at a pinned version, and run on a home of its own.
+"""The real Claude Code for the tests: installed once by npm, at a pinned version, on a home of the test's own.
 
-Nothing of it reaches the network: its API is a `ScriptedClaude` on loopback. What needs an account or the
+Nothing of it uses the network: its API is a `ScriptedClaude` on loopback. What needs an account or the
 vendor's servers (the first-run dialogues, above all) is answered ahead in its configuration file.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -96,6 +97,12 @@ class Claude:
         done = self._run(("-p", prompt, *flags))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def mcp_log(self) -> str:
+        """What Claude Code wrote about its MCP servers in this workspace, oldest first."""
+        here = re.sub(r"[^A-Za-z0-9]", "-", str(self.workspace))
+        logs = self.home.glob(f".cache/claude-cli-nodejs/{here}/mcp-logs-*/*.jsonl")
+        return "".join(log.read_text() for log in sorted(logs))
 
     @contextmanager
     def terminal(self, *flags: str) -> Iterator[Terminal]:

@@ -26,11 +26,10 @@ def of(folder: Path) -> dict[int, str]:
             continue
         try:
             if mark in (entry / "environ").read_bytes():
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                if command:  # a zombie has none: it has ended
-                    found[int(entry.name)] = command
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                found[int(entry.name)] = b" ".join(words).decode(errors="replace").strip()
         except OSError:
-            continue  # it has ended, or is none of ours
+            continue  # it has ended, or is another user's
     return found
 
 

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.support.scripted_model import WAIT_LIMIT_S, Gate, Say
+from tests.support.scripted_model import WAIT_LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Text for the person."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Use:
     input: dict[str, Any] = field(default_factory=dict)
 
 
-Part = Say | Use | Gate
+Part = Tell | Use
 Step = tuple[Part, ...]
 
 
@@ -36,7 +45,7 @@ class ScriptedClaude:
 
     def __init__(self) -> None:
         self._steps: deque[Step] = deque()
-        self._news = threading.Condition()
+        self._lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -58,36 +67,25 @@ class ScriptedClaude:
 
     def script(self, *steps: Part | Step) -> None:
         """Append steps: a bare part is a step of one part."""
-        with self._news:
+        with self._lock:
             self._steps.extend(s if isinstance(s, tuple) else (s,) for s in steps)
 
     def results(self) -> list[str]:
         """What came back to Claude from its tool calls, oldest first, by the last request's history."""
         return [_text_of(b.get("content")) for b in self._blocks() if b.get("type") == "tool_result"]
 
-    def heard(self, text: str) -> None:
-        """Wait until a request has come whose newest message holds `text`."""
-        with self._news:
-            if not self._news.wait_for(lambda: any(text in _newest(r) for r in self.requests), WAIT_LIMIT_S):
-                raise AssertionError(f"Claude was never told {text!r}; last: {_newest(self.requests[-1])[:2000]}")
-
     def take(self, body: dict[str, Any]) -> Step:
         """The step that answers this request (called by the HTTP handler)."""
         if not body.get("tools"):
-            return (Say("T"),)
-        with self._news:
+            return (Tell("T"),)
+        with self._lock:
             self.requests.append(body)
-            self._news.notify_all()
-            return self._steps.popleft() if self._steps else (Say("(the script is over)"),)
+            return self._steps.popleft() if self._steps else (Tell("(the script is over)"),)
 
     def _blocks(self) -> Iterator[dict[str, Any]]:
         for message in self.requests[-1]["messages"] if self.requests else ():
             if isinstance(message["content"], list):
                 yield from message["content"]
-
-
-def _newest(request: dict[str, Any]) -> str:
-    return json.dumps(request["messages"][-1], ensure_ascii=False)
 
 
 def _text_of(content: object) -> str:
@@ -104,30 +102,26 @@ def _handler(claude: ScriptedClaude) -> type[BaseHTTPRequestHandler]:
             """Quiet: the tests read `requests`."""
 
         def do_HEAD(self) -> None:
-            self._json({})
-
-        def do_GET(self) -> None:
-            self._json({"data": []})
+            self.send_response(200)
+            self.end_headers()
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("content-length", "0"))))
-            if not self.path.startswith("/v1/messages?") and self.path != "/v1/messages":
-                self._json({"input_tokens": 1})
-                return
             step = claude.take(body)
-            if not body.get("stream"):
+            if body.get("stream"):
+                self._stream(step)
+            else:
                 self._json(_whole(step))
-                return
+
+        def _stream(self, step: Step) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("connection", "close")
             self.end_headers()
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # the client hung up
                 for event in _events(step):
                     self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
                     self.wfile.flush()
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client hung up: its person pressed Esc
             self.close_connection = True
 
         def _json(self, value: object) -> None:
@@ -136,8 +130,7 @@ def _handler(claude: ScriptedClaude) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
             self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data)
+            self.wfile.write(data)
 
     return Handler
 
@@ -156,17 +149,14 @@ _MESSAGE: dict[str, Any] = {
 
 
 def _blocks_of(step: Step) -> Iterator[dict[str, Any]]:
-    """The content blocks of a step; a gate holds it where it stands."""
+    """The content blocks of a step."""
     for part in step:
         match part:
-            case Gate():
-                part.reached.set()
-                part.opened.wait(WAIT_LIMIT_S)
-            case Say(text):
+            case Tell(text):
                 yield {"type": "text", "text": text}
             case Use(tool, arguments):
-                # Unique over the conversation: the client drops a second call of the same id.
-                yield {"type": "tool_use", "id": f"toolu_{_next_id()}", "name": tool, "input": arguments}
+                call = f"toolu_{uuid.uuid4().hex}"
+                yield {"type": "tool_use", "id": call, "name": tool, "input": arguments}
 
 
 def _stop_reason(step: Step) -> str:
@@ -194,12 +184,3 @@ def _events(step: Step) -> Iterator[dict[str, Any]]:
         "usage": _USAGE,
     }
     yield {"type": "message_stop"}
-
-
-_ids = iter(range(1, 1_000_000))
-_ids_lock = threading.Lock()
-
-
-def _next_id() -> int:
-    with _ids_lock:
-        return next(_ids)

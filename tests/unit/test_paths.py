@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codex_fusion.events import FileChange, PermissionRequest, ToolCall
-from codex_fusion.paths import Disk, Target, Targets, Where, resolve
+from codex_fusion.paths import Target, Targets, Where, resolve
+from tests.support.disks import (
+    DiskThatFails,
+    DiskThatListsNothing,
+    DiskThatNumbersCarelessly,
+    DiskWithoutCase,
+    asked,
+    look,
+    where,
+)
 
 
 @pytest.fixture(name="ws")
@@ -22,78 +31,6 @@ def workspace(tmp_path: Path) -> Path:
     (tmp_path / "ws" / "src").mkdir(parents=True)
     (tmp_path / "ws" / "a.py").write_text("a")
     return tmp_path / "ws"
-
-
-def asked(*paths: str, cwd: str | None = None) -> PermissionRequest:
-    return PermissionRequest("s", ToolCall("1", paths=paths, cwd=cwd), ())
-
-
-def look(path: str, ws: Path, cwd: str | None = None, disk: Disk = os) -> Target:
-    return resolve(asked(path, cwd=cwd), ws, disk).files[0]
-
-
-def where(path: str, ws: Path, cwd: str | None = None, disk: Disk = os) -> Where:
-    return look(path, ws, cwd, disk).where
-
-
-class RealDisk:
-    """The disk as it is; a kind of its own says what it takes a path for."""
-
-    def real(self, path: str) -> str:
-        return path
-
-    def lstat(self, path: str, /) -> os.stat_result:
-        return os.lstat(self.real(path))
-
-    def readlink(self, path: str, /) -> str:
-        return str(Path(self.real(path)).readlink())
-
-    def listdir(self, path: str, /) -> list[str]:
-        return [entry.name for entry in Path(self.real(path)).iterdir()]
-
-
-class DiskThatFails(RealDisk):
-    """One path of it can't be looked at."""
-
-    def __init__(self, path: Path, error: Exception) -> None:
-        self.path = str(path)
-        self.error = error
-
-    def real(self, path: str) -> str:
-        if path == self.path:
-            raise self.error
-        return path
-
-
-class DiskThatListsNothing(RealDisk):
-    """Its folders can be looked at, but not into."""
-
-    def __init__(self, error: OSError) -> None:
-        self.error = error
-
-    def listdir(self, _path: str, /) -> list[str]:
-        raise self.error
-
-
-class DiskWithoutCase(RealDisk):
-    """To it `A.py` and `a.PY` are one file, as on most Macs."""
-
-    def real(self, path: str) -> str:
-        real = Path("/")
-        for name in Path(path).parts[1:]:
-            entries = real.iterdir() if real.is_dir() else ()
-            real = next((e for e in entries if e.name.casefold() == name.casefold()), real / name)
-        return str(real)
-
-
-class DiskThatNumbersCarelessly(RealDisk):
-    """Two folders of it have one number."""
-
-    def __init__(self, one: Path, other: Path) -> None:
-        self.one, self.other = str(one), str(other)
-
-    def real(self, path: str) -> str:
-        return self.one if path == self.other else path
 
 
 # Inside and outside
@@ -306,98 +243,6 @@ def test_where_case_matters_another_case_is_another_folder(ws: Path) -> None:
 def test_a_folder_with_the_number_of_the_workspace_is_not_the_workspace(ws: Path) -> None:
     disk = DiskThatNumbersCarelessly(ws, ws.parent / "out")
     assert where(f"{ws.parent}/out/secret", ws, disk=disk) is Where.OUTSIDE
-
-
-# Protected places
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *(
-            ".git/hooks/pre-commit",
-            ".git",
-            "sub/.git/config",
-            ".codex/config.toml",
-            ".agents/x",
-            ".claude/settings.json",
-        ),
-        *(".mcp.json", ".vscode/tasks.json", ".envrc", ".npmrc", ".github/workflows/ci.yml", "src/.idea/x"),
-        *("AGENTS.md", "docs/AGENTS.override.md", "CLAUDE.md", "claude.local.MD"),
-        *(
-            ".GIT/config",
-            ".g\u200bit/config",
-            "\u200c.git/config",
-            "GIT~1/config",
-            "CLAUDE.md::$DATA",
-            "agents.md. ",
-        ),
-    ],
-)
-def test_what_steers_git_editors_shells_or_agents_is_protected(ws: Path, path: str) -> None:
-    target = look(path, ws)
-    assert target.where is Where.PROTECTED
-    assert target.why.endswith("steers git, editors, shells or agents")
-    assert target.resolved == f"{ws}/{path}"
-
-
-@pytest.mark.parametrize(
-    "path", ["git/x", "src/claude.py", "agents.mdx", "a.git", "x.codex/y", "a~b", "my.claude.md"]
-)
-def test_an_ordinary_name_is_not_protected(ws: Path, path: str) -> None:
-    assert where(path, ws) is Where.INSIDE
-
-
-def test_a_workspace_in_a_hidden_folder_is_an_ordinary_workspace(ws: Path) -> None:
-    (ws / ".cache" / "project").mkdir(parents=True)
-    assert where("a.py", ws / ".cache" / "project") is Where.INSIDE
-
-
-def test_a_symlink_to_a_protected_place_is_protected(ws: Path) -> None:
-    (ws / ".git").mkdir()
-    (ws / "innocent").symlink_to(".git")
-    assert where("innocent/config", ws) is Where.PROTECTED
-
-
-def test_a_protected_name_that_is_a_symlink_protects_what_it_points_at(ws: Path) -> None:
-    (ws / ".codex").symlink_to("conf")
-    (ws / ".loop").symlink_to(".loop")
-    (ws / ".env").write_text("x")
-    assert look("conf/config.toml", ws).why == "`.codex` is a link to it"
-    assert where("conf", ws) is Where.PROTECTED
-    assert where("CONF/config.toml", ws) is Where.PROTECTED
-    assert where(".codex/config.toml", ws) is Where.PROTECTED
-    assert where("config/x", ws) is Where.INSIDE
-
-
-def test_a_protected_name_on_the_way_is_protected_wherever_it_leads(ws: Path) -> None:
-    (ws / "conf").mkdir()
-    (ws / "src" / ".codex").symlink_to("../conf")
-    assert look("src/.codex/config.toml", ws).resolved == f"{ws}/conf/config.toml"
-    assert where("src/.codex/config.toml", ws) is Where.PROTECTED
-
-
-def test_a_protected_name_that_can_not_be_looked_at_protects_itself(ws: Path) -> None:
-    (ws / ".codex").mkdir()
-    disk = DiskThatFails(ws / ".codex", PermissionError(13, "Permission denied"))
-    assert where("a.py", ws, disk=disk) is Where.INSIDE
-
-
-def test_a_folder_is_protected_with_all_that_is_in_it(ws: Path) -> None:
-    assert look("src", ws).why == "a folder, with all that is in it"
-    assert look(".", ws).why == "the workspace itself"
-
-
-def test_a_file_with_another_name_is_protected(ws: Path) -> None:
-    os.link(ws.parent / "out" / "secret", ws / "hard")
-    assert look("hard", ws) == Target(
-        "hard", f"{ws}/hard", Where.PROTECTED, "the file has other names: hard links"
-    )
-
-
-def test_what_is_not_a_plain_file_is_protected(ws: Path) -> None:
-    os.mkfifo(ws / "pipe")
-    assert look("pipe", ws).why == "not a plain file"
 
 
 # The whole request

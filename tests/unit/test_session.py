@@ -288,7 +288,7 @@ async def test_a_bug_of_the_judge_fails_that_turn_only(desk: Desk, capfd: pytest
     prompt = await desk.prompt()
     prompt.asks()
     await call.outcome()
-    assert desk.agent.calls[-1] == "answer 1 None", "no request stays unanswered"
+    assert desk.agent.calls[-2:] == ["kill", "answer 1 None"], "no request stays unanswered"
     failed_by_a_bug(desk, capfd, "LookupError: no such thing")
 
 
@@ -298,6 +298,8 @@ async def test_a_bug_while_a_decision_is_awaited_does_not_leave_the_turn_paused(
     prompt, _ = await desk.paused()
     desk.judge = a_fault
     prompt.asks("touch y")
+    await settle()
+    assert desk.session.snapshot().turn is None
     outcome = await desk.permit().outcome()
     assert (outcome.status, outcome.requests) == (Status.FAILED, ())
     failed_by_a_bug(desk, capfd, "LookupError: no such thing")

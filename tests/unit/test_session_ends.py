@@ -138,6 +138,17 @@ async def test_two_resets_at_once_are_one_end(desk: Desk) -> None:
     assert desk.agent.calls == ["prompt", "cancel s1", "close s1"]
 
 
+async def test_of_a_reset_and_a_clear_at_once_the_first_ended_the_turn(desk: Desk) -> None:
+    call, _ = await begun(desk)
+    reset = desk.reset()
+    desk.nonce = "second"
+    question = desk.ask()
+    await reset.outcome()
+    await cancelled(call, "a reset")
+    (await desk.prompt()).answers()
+    assert (await question.outcome()).session_id == "s2"
+
+
 async def test_a_reset_ends_no_call_that_is_queued(desk: Desk) -> None:
     call, _ = await begun(desk)
     question, reply = desk.ask("explore"), desk.ask("reply")

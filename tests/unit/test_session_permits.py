@@ -240,6 +240,17 @@ async def test_a_request_that_is_withdrawn_in_the_moment_of_its_decision_was_not
     assert desk.records()[0]["decisions"] == {"r1": "withdrawn: the step that asked for it ended"}
 
 
+async def test_of_two_requests_the_one_that_stays_open_is_reported_when_the_other_is_withdrawn(
+    desk: Desk,
+) -> None:
+    prompt, _ = await desk.paused("touch x", "touch y")
+    permit = desk.permit(request="r1")
+    prompt.withdraws(1)  # it is in the inbox before the decision
+    outcome = await permit.outcome()
+    assert (outcome.status, ids(outcome)) == (Status.PERMISSION, ["r2"])
+    assert desk.agent.answered == [(1, None)]
+
+
 # --- for nothing
 
 

@@ -129,6 +129,16 @@ async def test_a_call_behind_a_turn_that_goes_on_by_itself_can_be_given_up(desk:
     assert (await desk.permit().outcome()).text == "alone", "the next permit brings what nobody was told"
 
 
+async def test_what_happens_after_a_call_has_returned_is_not_shown_to_it(desk: Desk) -> None:
+    await unattended(desk)
+    (call,) = desk.calls
+    before = list(call.shown)
+    desk.agent.prompts[0].says("by myself")
+    await settle()
+    assert desk.session.snapshot().turn is not None
+    assert call.shown == before
+
+
 async def test_a_permit_for_a_turn_that_goes_on_by_itself_says_so(desk: Desk) -> None:
     await unattended(desk)
     with pytest.raises(CallError, match=r"turn 1 \(consult\) is running and waits for no decision"):

@@ -103,6 +103,19 @@ def test_the_next_clear_replaces_it(place: Place) -> None:
     assert place.server_sees() == "second"
 
 
+def test_a_clear_names_its_window_and_writes_that_windows_nonce(place: Place) -> None:
+    assert_silent(place.run(event(place, session_id="first"), CLAUDE_PID="4711"))
+    assert place.server_sees() == "first 4711"
+    path = nonce.path(str(place.project), place.environ)
+    assert nonce.read(nonce.window_path(path, 4711)) == "first"
+
+
+@pytest.mark.parametrize("odd", ["", "abc", "../x", "-1", "²"])
+def test_a_window_that_is_no_process_id_is_no_window(place: Place, odd: str) -> None:
+    assert_silent(place.run(event(place, session_id="first"), CLAUDE_PID=odd))
+    assert place.server_sees() == "first"
+
+
 @pytest.mark.parametrize("source", ["startup", "resume", "fork", "compact", "Clear", "clear ", "unheard-of"])
 def test_any_other_source_changes_nothing(place: Place, source: str) -> None:
     assert_silent(place.run(event(place, session_id="before")))

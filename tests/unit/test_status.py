@@ -176,6 +176,12 @@ def test_a_pause_names_every_open_request_and_since_when() -> None:
     )
 
 
+def test_a_turn_whose_agent_is_gone_waits_for_nobody() -> None:
+    turn = FakeTurn(paused=True, paused_at=970.0)
+    now = replace(busy_with(turn, waiting=1), conversation=talk(1), agent_alive=False)
+    assert told(now, "now") == "turn 4 (consult) is ending: the agent went away; 1 call waiting"
+
+
 def test_calls_that_wait_are_counted() -> None:
     assert told(busy_with(FakeTurn(), waiting=2), "now").endswith("; last: starting; 2 calls waiting")
     assert told(replace(NOTHING_YET, waiting=1), "now") == "idle; 1 call waiting"
