@@ -45,7 +45,7 @@ class Progress:
 
     @property
     def waiting(self) -> bool:
-        """Is there anything that was not sent yet?"""
+        """Whether there is anything that was not sent yet."""
         return bool(self._activity) or self._state is not None
 
     @property

@@ -28,7 +28,7 @@ _ERRORS = (Status.CANCELLED, Status.TIMEOUT, Status.FAILED, Status.BUSY)
 
 
 def is_error(outcome: Outcome) -> bool:
-    """Is this no answer of Codex's, and no pause either?"""
+    """Whether this is no answer of Codex's, and no pause either."""
     return outcome.status in _ERRORS
 
 
@@ -77,9 +77,11 @@ def _pause(outcome: Outcome) -> str:
 
 def _how_to_answer(requests: tuple[OpenRequest, ...]) -> str:
     name = requests[0].id if requests else "…"
-    which = "naming each `request` in turn" if len(requests) > 1 else f'`permit(decision="allow", request="{name}")`'
+    call = f'`permit(decision="allow", request="{name}")`'
+    which = "naming each `request` in turn" if len(requests) > 1 else call
     return (
-        f"Decide with `permit` ({which}): `allow` is for that one request only, `deny` reaches Codex with your `note`. "
+        f"Decide with `permit` ({which}): `allow` is for that one request only, "
+        "`deny` reaches Codex with your `note`. "
         "Nothing of it runs before that, and the same turn goes on after it."
     )
 
@@ -186,12 +188,12 @@ def error_text(error: FusionError) -> str:
 
 def meta(outcome: Outcome) -> dict[str, Any]:
     """What programs want of an outcome, under `META_KEY` of the result's `_meta`."""
-    usage = outcome.usage
+    usage, verdict = outcome.usage, outcome.verdict
     return {
         "status": outcome.status.value,
         "tool": outcome.tool,
         "turn": outcome.turn,
-        "verdict": {"state": outcome.verdict.state.value, "point": outcome.verdict.point} if outcome.verdict else None,
+        "verdict": {"state": verdict.state.value, "point": verdict.point} if verdict else None,
         "stop_reason": outcome.stop_reason,
         "seconds": round(outcome.seconds, 3),
         "usage": {

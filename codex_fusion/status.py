@@ -40,7 +40,8 @@ def _agent(now: Snapshot) -> str:
         about = ", ".join(word for word in (now.conversation.agent_name, now.conversation.model) if word)
         return f"running ({about})" if about else "running"
     code = now.conversation.agent.returncode
-    return "not running" + (f" (exit code {code})" if code is not None else "") + "; the next call starts it anew"
+    ended = f" (exit code {code})" if code is not None else ""
+    return f"not running{ended}; the next call starts it anew"
 
 
 def _confinement(config: Config, now: Snapshot) -> str:

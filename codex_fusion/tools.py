@@ -21,17 +21,21 @@ NAMED = 5
 """Unknown names that an error repeats."""
 
 INSTRUCTIONS = """\
-codex-fusion asks OpenAI's Codex, a different model family that makes different mistakes, for a second opinion.
-Use it before a decision that is costly to undo, when a plan or a diff is ready, when you are stuck, or in unknown code.
-Say what you think and why, and what you are unsure of: Codex reads the workspace himself, so point to files instead of pasting them.
-It is a debate: when a result says OPEN, push back with `reply` or concede; after about three rounds settle, and tell the user \
-where you and Codex differ. You decide; Codex advises.
-Codex may read the workspace. When he asks for more, the tool returns 🔐 with the request: judge it as you would judge your own \
-command, then answer with `permit`. One question at a time: calls are served in turn."""
+codex-fusion asks OpenAI's Codex, another model family that makes other mistakes, for a second opinion.
+Use it before a decision that is costly to undo, when a plan or a diff is ready, when you are stuck, or in \
+unknown code.
+Say what you think and why, and what you are unsure of: Codex reads the workspace himself, so point to files \
+instead of pasting them.
+It is a debate: when a result says OPEN, push back with `reply` or concede; after about three rounds settle, \
+and tell the user where you and Codex differ. You decide; Codex advises.
+Codex may read the workspace. When he asks for more, the tool returns 🔐 with the request: judge it as you \
+would judge your own command, then answer with `permit`. One question at a time: calls are served in turn."""
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(pattern=r"\S")]
 Limit = Annotated[float | None, Field(gt=0, le=86_400, description="Seconds of active work for this call.")]
-Paths = Annotated[list[Text], FailFast(), Field(description="Files or folders to look at, relative to the workspace.")]
+Paths = Annotated[
+    list[Text], FailFast(), Field(description="Files or folders to look at, relative to the workspace.")
+]
 
 
 class Arguments(BaseModel):
@@ -41,55 +45,73 @@ class Arguments(BaseModel):
 
 
 class Consult(Arguments):
+    """A question, and what Codex can't see."""
+
     question: Annotated[Text, Field(description="One question, with what you think and why.")]
     context: Annotated[Text | None, Field(description="What Codex can't see in the workspace.")] = None
     timeout_s: Limit = None
 
 
 class ReviewPlan(Arguments):
+    """A plan, and what it is for."""
+
     plan: Text
     context: Annotated[Text | None, Field(description="Goal, constraints, what was ruled out.")] = None
     timeout_s: Limit = None
 
 
 class ReviewDiff(Arguments):
-    diff: Annotated[Text | None, Field(description="A unified diff; better leave it out and let Codex run git.")] = None
+    """At most one of `diff`, `base` and `commit`."""
+
+    diff: Annotated[
+        Text | None, Field(description="A unified diff; better leave it out and let Codex run git.")
+    ] = None
     base: Annotated[Text | None, Field(description="Branch or revision: the changes since it.")] = None
     commit: Annotated[Text | None, Field(description="The changes of one commit.")] = None
     paths: Paths = []
-    instructions: Annotated[Text | None, Field(description="What to look for; what the change is for.")] = None
+    instructions: Annotated[Text | None, Field(description="What to look for; what the change is for.")] = (
+        None
+    )
     timeout_s: Limit = None
 
 
 class Brainstorm(Arguments):
+    """A problem, and what a solution must respect."""
+
     problem: Text
     constraints: Text | None = None
     timeout_s: Limit = None
 
 
 class Explore(Arguments):
+    """What to look at; all of it is optional."""
+
     focus: Annotated[Text | None, Field(description="What you want to understand.")] = None
     paths: Paths = []
     timeout_s: Limit = None
 
 
 class Reply(Arguments):
+    """The next word in the debate."""
+
     message: Annotated[Text, Field(description="Your counter-argument, concession or question.")]
     timeout_s: Limit = None
 
 
 class Permit(Arguments):
+    """The decision, and which request it is for."""
+
     decision: Literal["allow", "deny"]
     note: Annotated[Text | None, Field(description="For Codex: why, or what to do instead.")] = None
     request: Annotated[Text | None, Field(description="Its id; needed when several are open.")] = None
 
 
 class Reset(Arguments):
-    pass
+    """None."""
 
 
 class Status(Arguments):
-    pass
+    """None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +132,32 @@ TOOLS = (
     Tool(
         "consult",
         "Ask Codex",
-        "A second opinion on one question or decision. Use it when you are about to choose something costly to undo, or are unsure.",
+        "A second opinion on one question or decision. Use it when you are about to choose something costly "
+        "to undo, or are unsure.",
         Consult,
         asks=True,
     ),
     Tool(
         "review_plan",
         "Codex reviews a plan",
-        "Codex looks for what a plan misses, before you carry it out: problems by severity, blind spots, what to keep.",
+        "Codex looks for what a plan misses, before you carry it out: problems by severity, blind spots, "
+        "what to keep.",
         ReviewPlan,
         asks=True,
     ),
     Tool(
         "review_diff",
         "Codex reviews changes",
-        "Codex reviews changes: uncommitted ones by default, else since `base`, of one `commit`, or a pasted `diff` (one of them). "
-        "Use it before you call work done.",
+        "Codex reviews changes: uncommitted ones by default, else since `base`, of one `commit`, or a pasted "
+        "`diff` (one of them). Use it before you call work done.",
         ReviewDiff,
         asks=True,
     ),
     Tool(
         "brainstorm",
         "Brainstorm with Codex",
-        "Two to four distinct approaches with trade-offs, and a recommendation. Use it when you are stuck, or only see one way.",
+        "Two to four distinct approaches with trade-offs, and a recommendation. Use it when you are stuck, "
+        "or only see one way.",
         Brainstorm,
         asks=True,
     ),
@@ -146,20 +171,34 @@ TOOLS = (
     Tool(
         "reply",
         "Reply to Codex",
-        "The next round of the debate, in the same session: push back where you disagree, say what you concede.",
+        "The next round of the debate, in the same session: push back where you disagree, say what you "
+        "concede.",
         Reply,
         asks=True,
     ),
     Tool(
         "permit",
         "Decide Codex's request",
-        "Decide what Codex waits for (🔐). `allow` is for that one request; `deny` reaches him with your note. The same turn then goes on.",
+        "Decide what Codex waits for (🔐). `allow` is for that one request; `deny` reaches him with your "
+        "note. The same turn then goes on.",
         Permit,
     ),
-    Tool("reset", "Reset Codex", "Drop Codex's context, and any turn under way: the next call starts fresh.", Reset),
-    Tool("status", "Codex's status", "Is Codex there, what is he doing, what may he do. Starts nothing.", Status),
+    Tool(
+        "reset",
+        "Reset Codex",
+        "Drop Codex's context, and any turn under way: the next call starts fresh.",
+        Reset,
+    ),
+    Tool(
+        "status",
+        "Codex's status",
+        "Is Codex there, what is he doing, what may he do. Starts nothing.",
+        Status,
+    ),
 )
 
+_UNTOLD = ("title", "default", "anyOf", "pattern")
+"""Of a field's schema: what only costs characters. That a text may not be blank needs no telling."""
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
@@ -169,10 +208,8 @@ def input_schema(tool: Tool) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, field in schema.get("properties", {}).items():
         optional: dict[str, Any] = next((v for v in field.get("anyOf", ()) if v.get("type") != "null"), {})
-        properties[name] = {
-            k: v for k, v in {**optional, **field}.items() if k not in ("title", "default", "anyOf", "minLength")
-        }
-        properties[name].get("items", {}).pop("minLength", None)
+        properties[name] = {k: v for k, v in {**optional, **field}.items() if k not in _UNTOLD}
+        properties[name].get("items", {}).pop("pattern", None)
     result: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     if schema.get("required"):
         result["required"] = schema["required"]
@@ -195,7 +232,13 @@ def hints(tool: Tool, config: Config | None) -> dict[str, bool]:
     if tool.name == "permit":
         return {"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True}
     reads = tool.name == "status"
-    return {"readOnlyHint": reads, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    # A reset destroys what Codex remembers, and the turn under way.
+    return {
+        "readOnlyHint": reads,
+        "destructiveHint": not reads,
+        "idempotentHint": True,
+        "openWorldHint": False,
+    }
 
 
 def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
@@ -219,12 +262,13 @@ def parse(name: str, arguments: dict[str, Any] | None) -> Arguments:
         if (size := _size(value)) > TEXT_LIMIT:
             raise CallError(
                 f"`{name}` got {size:,} characters in `{_short(key)}`; at most {TEXT_LIMIT:,} are taken.",
-                "Codex reads the workspace himself: name files, or a `base` or `commit`, instead of pasting them.",
+                "Codex reads the workspace himself: name files, or a `base` or `commit`, "
+                "instead of pasting them.",
             )
     try:
         return tool.arguments.model_validate(given)
     except ValidationError as error:
-        problems = "; ".join(dict.fromkeys(_problem(tool, e) for e in error.errors(include_url=False)))
+        problems = "; ".join(dict.fromkeys(_problem(e) for e in error.errors(include_url=False)))
         raise CallError(f"`{name}` can't take these arguments: {problems}.", _valid(tool)) from None
 
 
@@ -235,14 +279,14 @@ def _size(value: object) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _problem(tool: Tool, error: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails, a dict
+def _problem(error: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails, a dict
     where = "".join(f"[{p}]" if isinstance(p, int) else f"`{_short(p)}`" for p in error["loc"])
     match error["type"]:
         case "extra_forbidden":
             return f"unknown argument {where}"
         case "missing":
             return f"{where} is missing"
-        case "string_too_short":
+        case "string_pattern_mismatch":
             return f"{where} is empty"
         case _:
             return f"{where} is {_short(repr(error['input']))}: {error['msg'].removeprefix('Input ')}"

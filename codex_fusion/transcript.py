@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from codex_fusion.events import ContextUse, Notice, Text, Thought, ToolCall, ToolKind, ToolUpdate
+from codex_fusion.events import ContextUse, FileChange, Notice, Text, Thought, ToolCall, ToolKind, ToolUpdate
 
 if TYPE_CHECKING:
     from codex_fusion.events import Update
@@ -119,7 +119,9 @@ class Transcript:
     def _tool(self, tool: ToolCall) -> str | None:
         known = self.tools.get(tool.id)
         merged = known.merged(tool) if known else tool
-        self.tools[tool.id] = merged
+        # The texts of a change are the guardian's matter; here its path is enough.
+        told = tuple(FileChange(change.path, None, "") for change in merged.changes)
+        self.tools[tool.id] = replace(merged, changes=told)
         if len(self.tools) > TOOLS_LIMIT:
             self.tools.popitem(last=False)
         self._interrupted = True

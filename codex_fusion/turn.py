@@ -224,9 +224,11 @@ class Turn:
 
     def _gather(self, now: float, for_s: float) -> None:
         if self.state is not State.GATHERING:
-            self._gathering_since = now
+            self._gathering_since = self._until = now
         self.state = State.GATHERING
-        self._until = min(now + for_s, self._gathering_since + GATHER_LIMIT_S)
+        # A new request does not cut short the wait for what a denial does to the turn.
+        until = max(self._until, now + for_s)
+        self._until = min(until, self._gathering_since + GATHER_LIMIT_S)
 
     # Transitions
 

@@ -43,12 +43,10 @@ def test_the_client_validates_it_without_a_warning(empty_home: Claude, what: str
 
 def test_the_client_finds_all_its_parts(empty_home: Claude) -> None:
     said = empty_home.manage("plugin", "validate", str(ROOT))
-    provided = dict(re.findall(r"❯ (\w+): (fusion:\S+|SessionStart clear|codex stdio)", said)[::-1])
-    assert provided["hooks"] == "SessionStart clear"
-    assert provided["mcpServers"] == "codex stdio"
-    assert provided["skills"] == "fusion:codex-second-opinion"
-    commands = re.findall(r"❯ commands: fusion:(\S+)", said)
-    assert sorted(commands) == ["ask", "plan", "review", "status"]
+    assert "hooks: SessionStart clear command" in said
+    assert "mcpServers: codex stdio python3" in said
+    assert "skills: fusion:codex-second-opinion" in said
+    assert re.findall(r"commands: fusion:(\S+)", said) == ["ask", "plan", "review", "status"]
 
 
 def test_it_is_installed_from_a_folder_in_two_commands(empty_home: Claude, clone: Path) -> None:

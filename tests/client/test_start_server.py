@@ -1,4 +1,4 @@
-"""The plugin's server as Claude Code starts it, where it can't be installed. Its start that works: conftest."""
+"""The plugin's server as Claude Code starts it, where it can't be installed. For where it can: conftest."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from tests.soak import turn_faults
 from tests.soak.agent_faults import FAULTS, Effect, Fault, makes_sense
 from tests.soak.inside import Clock, inside
 from tests.soak.points import POINTS, Point
+from tests.soak.world import Took
 from tests.soak.residue import forget_peak, nothing_left, peak_memory_mb
 
 LIMIT_S = 60.0
@@ -34,13 +35,21 @@ class Measured:
     name: str
     seed: int
     problem: str = ""
-    recovery_s: float = 0.0
-    """From the fault until the next call was answered."""
+    took: tuple[Took, ...] = ()
     memory_mb: float = 0.0
+    """The server's at its peak."""
+    lasted_s: float = 0.0
 
 
-Play = Callable[[random.Random, Path], Awaitable[tuple[float, float]]]
-"""Returns the recovery in seconds, and a server's peak memory in MB (0: it ran in this process)."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a scenario measured; no memory: it ran in this process."""
+
+    took: tuple[Took, ...]
+    memory_mb: float | None = None
+
+
+Play = Callable[[random.Random, Path], Awaitable[Seen]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,12 @@ class Scenario:
         return f"{self.fault}/{self.point}"
 
 
-async def _play_inside(point: Point, fault: Fault, rng: random.Random, folder: Path) -> tuple[float, float]:
+async def _play_inside(point: Point, fault: Fault, rng: random.Random, folder: Path) -> Seen:
     wrapped = fault.wrapped or (fault.effect is not Effect.ENDS and rng.random() < 0.15)
     race = rng.random() < 0.4 and not fault.heavy
     async with inside(rng, folder, wrapped=wrapped) as world:
         await turn_faults.play(world, point, fault, race=race)
-    return world.recovery_s, 0.0
+    return Seen(tuple(world.took))
 
 
 def _all() -> list[Scenario]:
@@ -83,16 +92,18 @@ def run(name: str, seed: int) -> Measured:
     scenario = SCENARIOS[name]
     rng = random.Random(f"{name} {seed}")  # noqa: S311 (to be repeated, not to be secret)
     forget_peak()
+    began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="soak-") as folder:
             bounded = partial(_bounded, scenario, rng, Path(folder))
-            recovery_s, memory_mb = anyio.run(bounded, backend_options={"loop_factory": Clock})
+            seen = anyio.run(bounded, backend_options={"loop_factory": Clock})
     except Exception as error:  # noqa: BLE001 (it is told)
         return Measured(name, seed, _explain(error))
-    return Measured(name, seed, "", recovery_s, memory_mb or peak_memory_mb())
+    memory_mb = peak_memory_mb() if seen.memory_mb is None else seen.memory_mb
+    return Measured(name, seed, "", seen.took, memory_mb, time.monotonic() - began)
 
 
-async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> tuple[float, float]:
+async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> Seen:
     """With a limit that no jump of the clock reaches."""
     loop = asyncio.get_running_loop()
     stacks = io.StringIO()
@@ -108,13 +119,13 @@ async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> tupl
     try:
         with nothing_left():
             with anyio.CancelScope() as scope:
-                measured = await scenario.play(rng, folder)
+                seen = await scenario.play(rng, folder)
             if scope.cancelled_caught:
                 raise AssertionError(f"It did not end in {limit_s} s.\n{stacks.getvalue()}")
             await _settle()
     finally:
         timer.cancel()
-    return measured
+    return seen
 
 
 async def _settle() -> None:
@@ -128,7 +139,3 @@ def _explain(error: BaseException) -> str:
         error = error.exceptions[0]
     return "".join(traceback.format_exception(error))
 
-
-def now() -> float:
-    """Seconds, for measuring."""
-    return time.monotonic()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
 
 from tests.soak.agent_faults import LAST_WORDS, LATE, Effect
 from tests.soak.inside import Inside, jump
@@ -15,10 +17,15 @@ from tests.soak.world import GATE, REST, SO_FAR
 if TYPE_CHECKING:
     from tests.soak.agent_faults import Fault
     from tests.soak.points import Point
-    from tests.soak.world import Answer, World
+    from tests.soak.world import Answer, Call, World
     from tests.support.rogue_script import Action
 
 HOUR = 3600.0
+QUEUED = 0.3
+"""How often another call waits meanwhile."""
+CALL_ENDS_S = 2.0
+NEXT_ANSWER_S = 5.0
+"""The grace of a cancel, the kill and the start of another agent among it."""
 SAID_WITHIN_S = 60.0
 """Of what an agent has to say: a gigabyte takes its time."""
 TERMINAL = {"kill_self", "exit"}
@@ -32,21 +39,25 @@ async def play(world: World, point: Point, fault: Fault, *, race: bool = False) 
     """The fault at the point, up to the next answer. `race`: the turn goes on at the same moment."""
     await point.reach(world)
     await world.status()
-    if point.name != "between" and world.rng.random() < 0.3:
+    if point.name != "between" and world.rng.random() < QUEUED:
         world.queued = world.begin("explore")
         await world.jitter()
-    began = time.monotonic()
     if race and fault.effect in RACES:
         await _race(world, point, fault)
-    else:
-        await _inject(world, fault.actions)
+        await next_call_works(world)
+        return
+    await _inject(world, fault.actions, hears=point.name != "cancelling")
+    with world.timed("from the fault, or whatever ends the turn, to the next answer", NEXT_ANSWER_S):
         await _EFFECTS[fault.effect](world, point, fault)
-    await next_call_works(world)
-    world.recovery_s = max(world.recovery_s, time.monotonic() - began)
+        await next_call_works(world)
 
 
-async def _inject(world: World, actions: tuple[Action, ...]) -> None:
+async def _inject(world: World, actions: tuple[Action, ...], *, hears: bool = True) -> None:
+    """Have the agent do it. Not `hears`: it may be killed before it is done."""
     for action in actions:
+        if action is actions[-1] and not hears:
+            world.rogue.order(action)
+            break
         event = "doing" if action["do"] in TERMINAL else "did"
         before = len(world.rogue.log(event, do=action["do"]))
         world.rogue.order(action)
@@ -93,7 +104,9 @@ async def _ends(world: World, point: Point, fault: Fault) -> None:
         assert "nothing to permit" in again.text, again.text
     elif point.working:
         assert world.outstanding is not None
-        check_ended(await world.outstanding.wait(), told=point.told)
+        with world.timed("from the end of the agent to the end of the call", CALL_ENDS_S):
+            answer = await world.outstanding.wait()
+        check_ended(answer, told=point.told)
 
 
 def check_ended(answer: Answer, *, told: bool) -> None:
@@ -174,13 +187,17 @@ async def _end_it(world: World, point: Point, fault: Fault) -> None:
     match world.rng.choice(ways):
         case "cancel":
             world.cancel(call)
-            return
         case "reset":
             await _reset(world, told=False)
         case "time":
+            await _under_way(world, call)
             jump(HOUR)
+    if call.cancelled:
+        return
     answer = await call.wait()
-    if answer.status in ("answered", "permission"):
+    if answer.status == "permission":
+        await _reset(world, told=True)
+    elif answer.status == "answered":
         assert point.paused or point.name == "between", answer.text  # it was quicker
     elif fault.loses and point.name == "between":
         assert answer.status in ("failed", "cancelled", "timeout"), answer.text
@@ -188,6 +205,12 @@ async def _end_it(world: World, point: Point, fault: Fault) -> None:
         # At the start, either limit may be the one that is met.
         assert answer.status in ("cancelled", "timeout", *(["failed"] if point.starting else [])), answer.text
         assert not told or SO_FAR in answer.text, answer.text
+
+
+async def _under_way(world: World, call: Call) -> None:
+    """Until the turn's clock runs."""
+    while not call.done.is_set() and "is running" not in await world.status():
+        await anyio.lowlevel.checkpoint()
 
 
 async def _reset(world: World, *, told: bool) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from random import Random
 
@@ -60,6 +62,15 @@ class Call:
         return self.answer
 
 
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long something took, and how long it may take at most. The campaign judges it; a test does not."""
+
+    what: str
+    seconds: float
+    limit_s: float
+
+
 class World(ABC):
     """What a scenario plays in."""
 
@@ -71,8 +82,7 @@ class World(ABC):
         """The call that the turn at the point was left with."""
         self.queued: Call | None = None
         """Another one, that was made meanwhile."""
-        self.recovery_s = 0.0
-        """The longest that anything took after a fault."""
+        self.took: list[Took] = []
 
     @abstractmethod
     def begin(self, tool: str, **arguments: object) -> Call:
@@ -85,6 +95,13 @@ class World(ABC):
     async def call(self, tool: str, **arguments: object) -> Answer:
         """Make a call, and wait for its answer."""
         return await self.begin(tool, **arguments).wait()
+
+    @contextmanager
+    def timed(self, what: str, limit_s: float) -> Iterator[None]:
+        """Measure what runs inside."""
+        began = time.monotonic()
+        yield
+        self.took.append(Took(what, time.monotonic() - began, limit_s))
 
     async def jitter(self) -> None:
         """Let others go on for a random moment."""

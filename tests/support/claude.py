@@ -1,4 +1,4 @@
-"""The real Claude Code for the tests: installed once by npm, at a pinned version, on a home of the test's own.
+"""The real Claude Code for the tests: installed once by npm, at a pinned version; each on a home of its own.
 
 Nothing of it uses the network: its API is a `ScriptedClaude` on loopback. What needs an account or the
 vendor's servers (the first-run dialogues, above all) is answered ahead in its configuration file.
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 VERSION = "2.1.329"
 NPM_LIMIT_S = 600.0
 API_KEY = "dummy"
+NO_API = "http://127.0.0.1:9"
+"""Nobody listens there. Without an address it would try the vendor's, and wait."""
 _SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 _MACHINES = {"x86_64": "x64", "arm64": "arm64", "aarch64": "arm64"}
 
@@ -128,6 +130,7 @@ class Claude:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "ANTHROPIC_BASE_URL": NO_API,
             **self.environment,
             "HOME": str(self.home),
             "CLAUDE_CONFIG_DIR": str(self.config_folder),

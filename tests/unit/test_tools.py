@@ -171,7 +171,7 @@ def test_the_other_tools_are_what_they_are_whatever_is_configured(config: Config
     for name, reads in (("reset", False), ("status", True)):
         assert hints(tool_named(name), config) == {
             "readOnlyHint": reads,
-            "destructiveHint": False,
+            "destructiveHint": not reads,
             "idempotentHint": True,
             "openWorldHint": False,
         }

@@ -260,3 +260,11 @@ def test_a_cancelled_turn_is_not_prompted_again_after_a_denial() -> None:
     turn.handle(Permit("r1", allow=False), BEGAN)
     turn.handle(Cancel(), BEGAN)
     assert turn.handle(Replied(cancelled=True), BEGAN) == (Close(Ending.CANCELLED),)
+
+
+def test_a_request_after_a_denial_does_not_cut_short_the_wait_for_what_the_denial_does() -> None:
+    turn = paused_with("r1", "r2")
+    turn.handle(Permit("r1", allow=False), 10.0)
+    waits_until = turn.deadline
+    turn.handle(Asked("r3"), 10.1)
+    assert turn.deadline == waits_until

@@ -1,0 +1,271 @@
+"""Where a person reads and types: colour, one live line and Markdown on a terminal; plain text in a pipe.
+
+The only importer of rich, and that only where there is a terminal. What models and commands wrote is never
+taken for markup, and none of it moves the cursor: control characters are shown, not sent.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+PASTE_LIMIT = 1_000_000
+"""Characters of one answer."""
+_CHUNK = 4096
+_JOINER = "\u200d"
+"""Between the parts of one emoji."""
+
+
+class Tone(Enum):
+    """What a line is; the value is rich's style for it."""
+
+    PLAIN = ""
+    HEAD = "bold"
+    FAINT = "dim"
+    GOOD = "green"
+    ASKS = "bold yellow"
+    BAD = "bold red"
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal would obey, or hide, written out."""
+    return "".join(c if c.isprintable() or c in "\n\t\u00a0" or c == _JOINER else ascii(c)[1:-1] for c in text)
+
+
+class Screen:
+    """Plain text, as a pipe or a terminal without abilities takes it; lines are never wrapped or cut."""
+
+    live = False
+    """Can it show a line that changes?"""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._last = ""
+
+    def say(self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN) -> None:
+        """Print lines that stay. What follows the first one stands under its beginning, right of `lead`."""
+        del tone, lead_tone
+        self._settle()
+        self._lines(f"{lead}{text}".replace("\n", "\n" + " " * len(lead)))
+
+    def markdown(self, text: str) -> None:
+        """Print Markdown: rendered on a terminal, as it is in a pipe."""
+        self._settle()
+        self._lines(text)
+
+    def block(self, text: str, title: str) -> None:
+        """Print Markdown set apart."""
+        del title
+        self._settle()
+        self._lines("\n".join(f" │ {line}" for line in text.splitlines()))
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print rows; the last column may be long."""
+        del heads
+        for row in rows:
+            self._lines("  ".join(row))
+
+    def running(self, line: str) -> None:
+        """Text that grows, or a state: each replaces the one before; a pipe gets the last one."""
+        self._last = line
+
+    async def progress(self, message: str) -> None:
+        """One message of progress, as `progress.Progress` makes them."""
+        for line in message.splitlines():
+            if line.startswith("↳"):
+                self.say(line.removeprefix("↳").strip(), Tone.FAINT, "   ↳ ", Tone.FAINT)
+            else:
+                self.running(line)
+
+    def forget(self) -> None:
+        """Take the running line away: what it told is over."""
+        self._last = ""
+
+    def prompt(self, text: str) -> None:
+        """What a person is to answer; no line break follows."""
+        self._settle()
+        self._out.write(printable(text))
+        self._out.flush()
+
+    def _settle(self) -> None:
+        last, self._last = self._last, ""
+        if last:
+            self._lines(f"   {last}")
+
+    def _lines(self, text: str) -> None:
+        # A pipe gets the text as it is; a dumb terminal is one all the same.
+        self._out.write((printable(text) if self._out.isatty() else text) + "\n")
+        self._out.flush()
+
+
+class _Rich(Screen):
+    """A terminal. NO_COLOR is rich's to keep."""
+
+    live = True
+
+    def __init__(self, out: TextIO) -> None:
+        from rich.console import Console
+
+        super().__init__(out)
+        self._console: Console = Console(file=out, markup=False, highlight=False, emoji=False)
+        self._live: Live | None = None
+
+    def say(self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        said = Text(printable(text), tone.value)
+        if not lead:
+            self._print(said)
+            return
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(lead, lead_tone.value), said)
+        self._print(grid)
+
+    def markdown(self, text: str) -> None:
+        self._print(_rendered(text))
+
+    def block(self, text: str, title: str) -> None:
+        from rich.panel import Panel
+
+        self._print(Panel(_rendered(text), title=title, title_align="left", border_style="cyan", padding=(0, 1)))
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=Tone.FAINT.value)
+        for number, head in enumerate(heads, 1):
+            last = number == len(heads)
+            table.add_column(head, no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        self._print(table)
+
+    def running(self, line: str) -> None:
+        from rich.live import Live
+
+        shown = _last_of(line, self._console)
+        if self._live is None:
+            self._live = Live(
+                shown,
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
+        else:
+            self._live.update(shown, refresh=True)
+
+    def forget(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def prompt(self, text: str) -> None:
+        from rich.text import Text
+
+        self.forget()
+        self._console.print(Text(printable(text), Tone.ASKS.value), end="")
+        self._out.flush()
+
+    def _print(self, what: RenderableType) -> None:
+        self.forget()
+        self._console.print(what)
+
+
+def _last_of(line: str, console: Console) -> RenderableType:
+    """The end of a line of progress, as wide as the terminal: what is new stands there."""
+    from rich.cells import cell_len, chop_cells
+    from rich.text import Text
+
+    line, room = printable(line), max(8, console.width - 4)
+    if cell_len(line) > room:
+        line = "…" + chop_cells(line[::-1], room - 1)[0][::-1]
+    return Text(f"   {line}", Tone.FAINT.value, no_wrap=True, overflow="crop")
+
+
+def _rendered(text: str) -> RenderableType:
+    """Markdown as rich renders it, except that nothing of it is left out: HTML and images stay text."""
+    from markdown_it import MarkdownIt
+    from rich.markdown import Markdown
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("image")
+    shown = Markdown("", hyperlinks=False)  # a link's address is shown beside its text
+    shown.markup = printable(text)
+    shown.parsed = parser.parse(shown.markup)
+    return shown
+
+
+def screen(out: TextIO) -> Screen:
+    """The screen for a stream: rich on a terminal that can do more than print."""
+    capable = out.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    return _Rich(out) if capable else Screen(out)
+
+
+class Keyboard:
+    """A person's answers, from a terminal. `fd` is read line by line, as the terminal edits them."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    async def line(self) -> str | None:
+        """The next answer; lines that were pasted with it belong to it. None: the person hung up."""
+        # What was typed before the question was seen is no answer to it.
+        _discard_typed(self._fd)
+        data = await self._read()
+        while data and len(data) < PASTE_LIMIT and select.select([self._fd], [], [], 0)[0]:
+            more = await self._read()
+            if not more:
+                break
+            data += more
+        return data.decode(errors="replace").strip() if data else None
+
+    async def _read(self) -> bytes:
+        # Not in a thread: nothing could end one that waits for a key.
+        await anyio.wait_readable(self._fd)
+        try:
+            return os.read(self._fd, _CHUNK)
+        except OSError:  # Linux's way to say that the terminal is gone
+            return b""
+
+
+def keyboard(stdin: TextIO, out: TextIO, *, stdin_is_used: bool = False) -> Keyboard | None:
+    """The keyboard of whoever reads `out`; None: nobody is there to answer.
+
+    Where stdin brought a text, the person is still at the terminal that shows the answer.
+    """
+    if sys.platform == "win32" or not out.isatty():
+        return None
+    if stdin.isatty():
+        return Keyboard(stdin.fileno())
+    if not stdin_is_used:
+        return None
+    try:
+        return Keyboard(os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError:
+        return None
+
+
+def _discard_typed(fd: int) -> None:
+    import termios
+
+    try:
+        termios.tcflush(fd, termios.TCIFLUSH)
+    except termios.error:
+        return  # it is gone; reading tells
