@@ -40,6 +40,8 @@ _OPT_IN = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"
 _NOTICES: dict[str, Any] = {"session": {"notices": {}}}
 """With this codex-acp 2.6.0 sends its own warnings apart from Codex's answer. Newer than acp 0.12."""
 _TOOLS_KNOWN = 2_000
+_UNSENT = 100
+"""Messages that may wait for an agent to read them, before nothing more is read from it."""
 _CLOSE_S = 5.0
 """How long an agent may take to let go of a session. Nobody waits for that; it only bounds the task."""
 
@@ -59,22 +61,32 @@ class _Transport:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._sending = asyncio.Lock()
+        self._unsent = 0
+        self._room = asyncio.Event()
         self.skipped = 0
 
     async def send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        async with self._sending:
-            try:
+        self._unsent += 1
+        try:
+            async with self._sending:
                 await self._child.send(line)
-            except AgentGoneError:
-                # An answer that nobody reads any more; the library would log it as a fault of ours.
-                if "method" in message:
-                    raise
+        except AgentGoneError:
+            # An answer that nobody reads any more; the library would log it as a fault of ours.
+            if "method" in message:
+                raise
+        finally:
+            self._unsent -= 1
+            self._room.set()
 
     async def receive(self) -> dict[str, Any] | None:
         # Each message becomes a task of the connection's: without this checkpoint a flood would
         # pile them up before the first one runs.
         await asyncio.sleep(0)
+        # Nor may requests pile up that an agent makes and whose answers it does not read.
+        while self._unsent >= _UNSENT:
+            self._room.clear()
+            await self._room.wait()
         while (line := await self._child.receive()) is not None:
             message = frames.read_message(line)
             if message is not None:

@@ -36,6 +36,19 @@ class Archive:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._folder = Path(nonce.state_folder(environ)) / "debates"
 
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
+
+    def make_folder(self) -> None:
+        """Have the folder, closed to others.
+
+        :raises OSError: it can't be made, or is another user's.
+        """
+        nonce.make_private(str(self._folder.parent))
+        nonce.make_private(str(self._folder))
+
     def new_id(self) -> str:
         """A name for a debate that begins now; in order of time."""
         return f"{time.strftime(_ID, time.gmtime())}-{secrets.token_hex(3)}"
@@ -46,8 +59,7 @@ class Archive:
         :raises OSError: it can't be written.
         """
         whole = debate.with_round(played)
-        nonce.make_private(str(self._folder.parent))
-        nonce.make_private(str(self._folder))
+        self.make_folder()
         data = json.dumps(scrub_value(debates.to_json(whole)), ensure_ascii=False)
         scratch = self._folder / f".{whole.id}-{os.getpid()}"
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -44,7 +44,7 @@ class Hook:
 
     @property
     def hears_clear(self) -> bool:
-        """Is it called for a `/clear`?"""
+        """Whether it is called for a `/clear`."""
         if self.matcher in ("", "*"):
             return True
         try:
@@ -71,11 +71,14 @@ class ClaudeCode:
         found = [Entry(PLUGIN, "plugin", "python3")] if self.plugin() else []
         found += _entries(self._known, "your Claude Code")
         found += _entries(project, "your Claude Code, for this folder")
-        return found + list(_entries(_object(_read(self._workspace / ".mcp.json")), ".mcp.json of this folder"))
+        return found + list(
+            _entries(_object(_read(self._workspace / ".mcp.json")), ".mcp.json of this folder")
+        )
 
     def hooks(self) -> list[Hook]:
-        """Our hook, from the user's own settings and the plugin. The workspace's settings are not asked:
-        whatever they name would be run.
+        """Our hook, from the user's own settings and the plugin.
+
+        The workspace's settings are not asked: whatever they name would be run.
         """
         found = list(_hooks(self._settings, "settings.json", None))
         if (root := self.plugin()) is not None:
@@ -85,7 +88,9 @@ class ClaudeCode:
     def plugin(self) -> Path | None:
         """The folder of our plugin; None unless it is installed and enabled."""
         enabled = _object(self._settings.get("enabledPlugins"))
-        installed = _object(_object(_read(self._folder / "plugins" / "installed_plugins.json")).get("plugins"))
+        installed = _object(
+            _object(_read(self._folder / "plugins" / "installed_plugins.json")).get("plugins")
+        )
         for name, value in installed.items():
             if name.partition("@")[0] != PLUGIN.partition("@")[0] or enabled.get(name) is not True:
                 continue

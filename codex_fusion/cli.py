@@ -1,4 +1,7 @@
-"""The command line. Without a command it serves: that is what an MCP client starts."""
+"""The command line. Without a command it serves: that is what an MCP client starts, and waits for.
+
+So serving is decided here, by hand: argparse, rich and the other commands (`commands`) are not imported.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,11 @@ import gc
 import os
 import signal
 import sys
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codex_fusion import config as configuration
 from codex_fusion.errors import ConfigurationError, FusionError, alone
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from codex_fusion.config import Config
-
-USAGE = """\
-usage: codex-fusion [serve]          serve MCP on stdin and stdout (what a client starts)
-       codex-fusion demo             see a debate, without any account
-       codex-fusion setup            install the tested codex-acp for yourself
-       codex-fusion doctor [--json]  check what works here, and prove how Codex is confined
-       codex-fusion --version
-
-It is configured by the environment:
-"""
 INTERRUPTED = 130
 """The exit code of a command that a person, or a closed pipe, ended."""
 
@@ -42,46 +28,32 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, FusionError):
             sys.stderr.write(f"codex-fusion: {error.explain()}\n")
             return 1
-        if isinstance(error, KeyboardInterrupt | BrokenPipeError):
+        if isinstance(error, BrokenPipeError):
+            # Whoever read us has gone; the interpreter would still try to write what is left, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return INTERRUPTED
+        if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         raise
 
 
 def _run(given: list[str]) -> int:
-    command = _COMMANDS.get(tuple(given))
-    if command is not None:
-        return command()
-    sys.stderr.write(f"codex-fusion: unknown command: {' '.join(given)}\n{USAGE}{_variables()}")
-    return 2
+    if given in ([], ["serve"]):
+        return serve()
+    from codex_fusion import commands
+
+    return commands.run(given)
 
 
-def _version() -> int:
-    sys.stdout.write(f"codex-fusion {version('codex-fusion')}\n")
-    return 0
-
-
-def _help() -> int:
-    sys.stdout.write(USAGE + _variables())
-    return 0
-
-
-def _variables() -> str:
-    width = max(len(variable.name) for variable in configuration.VARIABLES)
-    return "".join(f"  {v.name:<{width}}  {v.meaning} ({v.default})\n" for v in configuration.VARIABLES)
-
-
-def _read_config() -> Config:
-    return configuration.read(os.environ, Path.cwd())
-
-
-def _serve() -> int:
+def serve() -> int:
+    """Serve MCP on stdin and stdout."""
     # Until the server looks after signals itself there is nothing to clean up, and nothing to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Imports leave much behind and no garbage: looking for it would take a fifth of the start.
     gc.disable()
     import anyio
 
-    from codex_fusion.server import serve
+    from codex_fusion.server import serve as serve_client
 
     gc.freeze()
     gc.enable()
@@ -90,51 +62,11 @@ def _serve() -> int:
             "codex-fusion serves MCP on stdin: an MCP client starts it. See `codex-fusion --help`.\n"
         )
     try:
-        config, problem = _read_config(), None
+        config, problem = configuration.read(os.environ, Path.cwd()), None
     except ConfigurationError as error:
         config, problem = None, error
-    anyio.run(serve, config, problem)
+    anyio.run(serve_client, config, problem)
     return 0
-
-
-def _demo() -> int:
-    import anyio
-
-    from codex_fusion.demo import demo
-
-    return anyio.run(demo)
-
-
-def _doctor(*, as_json: bool) -> int:
-    import anyio
-
-    from codex_fusion.doctor import doctor
-
-    return anyio.run(partial(doctor, _read_config(), sys.stdout, as_json=as_json))
-
-
-def _setup() -> int:
-    from codex_fusion import install
-
-    folder = install.data_folder(os.environ)
-    sys.stdout.write(f"Installing {' and '.join(install.PINNED)} into {folder} …\n")
-    sys.stdout.flush()
-    sys.stdout.write(f"Installed: {install.install(folder)}\nNow run `codex-fusion doctor`.\n")
-    return 0
-
-
-_COMMANDS: dict[tuple[str, ...], Callable[[], int]] = {
-    (): _serve,
-    ("serve",): _serve,
-    ("demo",): _demo,
-    ("setup",): _setup,
-    ("doctor",): partial(_doctor, as_json=False),
-    ("doctor", "--json"): partial(_doctor, as_json=True),
-    ("--version",): _version,
-    ("--help",): _help,
-    ("-h",): _help,
-    ("help",): _help,
-}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`doctor`'s look at Claude Code: is it there, does it know of us, does its hook fire, how long does it wait."""
+"""`doctor`'s look at Claude Code: is it there, does it know us, does its hook fire, how long does it wait."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 LIMIT_S = 10.0
 START_MS = 5_000
 """A server's start takes a second; on a busy machine some more."""
-INSTALL_PLUGIN = "`claude plugin install fusion@codex-fusion`, after `claude plugin marketplace add` of codex-fusion"
+INSTALL_PLUGIN = (
+    "`claude plugin install fusion@codex-fusion`, after `claude plugin marketplace add` of codex-fusion"
+)
 
 
 def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -83,7 +85,7 @@ def _hook_fires(hooks: list[Hook], workspace: Path, environ: Mapping[str, str]) 
 
 
 def _try_hook(hook: Hook, workspace: Path, environ: Mapping[str, str]) -> Check:
-    """Run it as Claude Code does, on a state folder of its own: a start must do nothing, a /clear something."""
+    """Run it as Claude Code does, on a scratch state folder: a start must do nothing, a /clear something."""
     repair = "Install the plugin anew, or correct the hook in Claude Code's settings.json."
     if not hook.hears_clear:
         says = f"({hook.where}) it is called for {hook.matcher!r}, and not for a /clear"

@@ -110,6 +110,11 @@ class RunningTurn:
         return self.closed.is_set()
 
     @property
+    def is_ending(self) -> bool:
+        """Whether nothing changes its outcome any more, though it is still being cleaned up."""
+        return self._machine.state is machine.State.CLOSED
+
+    @property
     def conversation(self) -> Conversation | None:
         """The session it runs in, once that is open."""
         return self._account.conversation

@@ -40,6 +40,21 @@ class OptionKind(StrEnum):
     UNKNOWN = "unknown"
 
 
+_BY_DANGER = (
+    ToolKind.UNKNOWN,  # says nothing, so anything said counts
+    ToolKind.THINK,
+    ToolKind.SEARCH,
+    ToolKind.READ,
+    ToolKind.FETCH,
+    ToolKind.EDIT,
+    ToolKind.MOVE,
+    ToolKind.DELETE,
+    ToolKind.EXECUTE,
+    ToolKind.SWITCH_MODE,
+    ToolKind.OTHER,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """One file's change as the agent announced it; `old_text` is None for a new file."""
@@ -68,16 +83,17 @@ class ToolCall:
     malformed: bool = False
 
     def merged(self, later: ToolCall) -> ToolCall:
-        """This call with what `later` adds: empty fields never erase known ones, and paths add up."""
+        """This call with what `later` adds: nothing known is erased, and nothing dangerous is softened."""
+        changes = {change.path: change for change in (*self.changes, *later.changes)}
         return replace(
             self,
             title=later.title or self.title,
-            kind=self.kind if later.kind is ToolKind.UNKNOWN else later.kind,
+            kind=max(self.kind, later.kind, key=_BY_DANGER.index),
             status=later.status or self.status,
             command=self.command if later.command is None else later.command,
             cwd=self.cwd if later.cwd is None else later.cwd,
             paths=tuple(dict.fromkeys((*self.paths, *later.paths))),
-            changes=later.changes or self.changes,
+            changes=tuple(changes.values()),
             malformed=self.malformed or later.malformed,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +12,14 @@ from codex_fusion.errors import CallError
 if TYPE_CHECKING:
     from codex_fusion.archive import Archive
     from codex_fusion.debates import Debate
+    from codex_fusion.terminal import Screen
+
+HEADS = ("id", "began", "length", "ended", "about")
 
 
-def listing(archive: Archive) -> str:
-    """One line for each debate, the newest first."""
-    lines = [_line(debate) for debate_id in archive.ids() if (debate := archive.read(debate_id)) is not None]
-    return "\n".join(lines) if lines else "No debate is kept yet."
+def listing(archive: Archive) -> list[tuple[str, ...]]:
+    """A row for each debate, the newest first: as `HEADS` says."""
+    return [_row(debate) for debate_id in archive.ids() if (debate := archive.read(debate_id)) is not None]
 
 
 def show(archive: Archive, debate_id: str) -> str:
@@ -67,20 +68,29 @@ def when(debate: Debate) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(debate.began))
 
 
-def _line(debate: Debate) -> str:
+def _row(debate: Debate) -> tuple[str, ...]:
     last = debate.rounds[-1] if debate.rounds else None
     end = (last.verdict or last.status) if last is not None else "empty"
     count = len(debate.rounds)
-    return f"{debate.id}  {when(debate)}  {count} round{' ' if count == 1 else 's'}  {end:<9}  {debate.title}"
+    return (
+        debate.id,
+        when(debate),
+        f"{count:>2} round{' ' if count == 1 else 's'}",
+        f"{end:<9}",
+        debate.title,
+    )
 
 
-def run(archive: Archive, arguments: list[str]) -> int:
+def run(archive: Archive, shown: Screen, debate_id: str | None = None, *, as_page: bool = False) -> int:
     """`log`, `log ID`, `log ID --html`; returns the exit code."""
-    names = [argument for argument in arguments if argument != "--html"]
-    if not names:
-        sys.stdout.write(listing(archive) + "\n")
-    elif "--html" in arguments:
-        sys.stdout.write(f"{write_page(archive, names[0], Path.cwd())}\n")
+    if debate_id is None:
+        rows = listing(archive)
+        if rows:
+            shown.table(HEADS, rows)
+        else:
+            shown.say("No debate is kept yet.")
+    elif as_page:
+        shown.say(str(write_page(archive, debate_id, Path.cwd())))
     else:
-        sys.stdout.write(show(archive, names[0]))
+        shown.markdown(show(archive, debate_id))
     return 0

@@ -272,8 +272,8 @@ class Session:
     def _refuse_if_pointless(self, request: str | None) -> None:
         """Before the queue: a permit for nothing must not wait to be told so."""
         turn = self._turn
-        if turn is not None and turn.is_closed and not turn.reported:
-            return
+        if turn is not None and turn.is_ending and not turn.reported:
+            return  # nobody was told yet what became of it
         if request is not None and (fate := self._fate(request)) is not None:
             msg = f"Request {request} can't be decided any more: it was {fate}."
             raise CallError(msg, self._what_is_open(turn))

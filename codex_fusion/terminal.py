@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
 
+WIDTH = 100
+"""Columns of running prose: longer lines are hard to read."""
 PASTE_LIMIT = 1_000_000
 """Characters of one answer."""
 _CHUNK = 4096
@@ -40,7 +42,9 @@ class Tone(Enum):
 
 def printable(text: str) -> str:
     """The text with every character that a terminal would obey, or hide, written out."""
-    return "".join(c if c.isprintable() or c in "\n\t\u00a0" or c == _JOINER else ascii(c)[1:-1] for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\n\t\u00a0" or c == _JOINER else ascii(c)[1:-1] for c in text
+    )
 
 
 class Screen:
@@ -53,7 +57,9 @@ class Screen:
         self._out = out
         self._last = ""
 
-    def say(self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN) -> None:
+    def say(
+        self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN
+    ) -> None:
         """Print lines that stay. What follows the first one stands under its beginning, right of `lead`."""
         del tone, lead_tone
         self._settle()
@@ -64,9 +70,9 @@ class Screen:
         self._settle()
         self._lines(text)
 
-    def block(self, text: str, title: str) -> None:
-        """Print Markdown set apart."""
-        del title
+    def block(self, text: str, title: str, *, markdown: bool = True) -> None:
+        """Print a text set apart."""
+        del title, markdown
         self._settle()
         self._lines("\n".join(f" │ {line}" for line in text.splitlines()))
 
@@ -121,7 +127,9 @@ class _Rich(Screen):
         self._console: Console = Console(file=out, markup=False, highlight=False, emoji=False)
         self._live: Live | None = None
 
-    def say(self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN) -> None:
+    def say(
+        self, text: str = "", tone: Tone = Tone.PLAIN, lead: str = "", lead_tone: Tone = Tone.PLAIN
+    ) -> None:
         from rich.table import Table
         from rich.text import Text
 
@@ -136,12 +144,14 @@ class _Rich(Screen):
         self._print(grid)
 
     def markdown(self, text: str) -> None:
-        self._print(_rendered(text))
+        self._print(_rendered(text), width=WIDTH)
 
-    def block(self, text: str, title: str) -> None:
+    def block(self, text: str, title: str, *, markdown: bool = True) -> None:
         from rich.panel import Panel
+        from rich.text import Text
 
-        self._print(Panel(_rendered(text), title=title, title_align="left", border_style="cyan", padding=(0, 1)))
+        inner = _rendered(text) if markdown else Text(printable(text))
+        self._print(Panel(inner, title=title, title_align="left", border_style="cyan", padding=(0, 1)), WIDTH)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         from rich.table import Table
@@ -184,9 +194,9 @@ class _Rich(Screen):
         self._console.print(Text(printable(text), Tone.ASKS.value), end="")
         self._out.flush()
 
-    def _print(self, what: RenderableType) -> None:
+    def _print(self, what: RenderableType, width: int | None = None) -> None:
         self.forget()
-        self._console.print(what)
+        self._console.print(what, width=min(width or self._console.width, self._console.width))
 
 
 def _last_of(line: str, console: Console) -> RenderableType:
@@ -201,7 +211,7 @@ def _last_of(line: str, console: Console) -> RenderableType:
 
 
 def _rendered(text: str) -> RenderableType:
-    """Markdown as rich renders it, except that nothing of it is left out: HTML and images stay text."""
+    """Markdown as rich renders it, except that nothing is left out or joined: HTML, images, line breaks."""
     from markdown_it import MarkdownIt
     from rich.markdown import Markdown
 
@@ -209,6 +219,10 @@ def _rendered(text: str) -> RenderableType:
     shown = Markdown("", hyperlinks=False)  # a link's address is shown beside its text
     shown.markup = printable(text)
     shown.parsed = parser.parse(shown.markup)
+    for token in shown.parsed:
+        for child in token.children or ():
+            if child.type == "softbreak":
+                child.type = "hardbreak"
     return shown
 
 
@@ -224,10 +238,11 @@ class Keyboard:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    async def line(self) -> str | None:
-        """The next answer; lines that were pasted with it belong to it. None: the person hung up."""
+    async def ask(self, shown: Screen, prompt: str) -> str | None:
+        """The answer to a prompt; lines that were pasted with it belong to it. None: the person hung up."""
         # What was typed before the question was seen is no answer to it.
         _discard_typed(self._fd)
+        shown.prompt(prompt)
         data = await self._read()
         while data and len(data) < PASTE_LIMIT and select.select([self._fd], [], [], 0)[0]:
             more = await self._read()

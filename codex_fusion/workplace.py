@@ -11,6 +11,7 @@ from codex_fusion import nonce, paths, policy, wording
 from codex_fusion.driver import Judgement
 from codex_fusion.journal import Journal
 from codex_fusion.opening import AgentOpener
+from codex_fusion.scrub import scrub
 from codex_fusion.service import Reply, Service
 from codex_fusion.session import Session
 from codex_fusion.status import describe
@@ -52,7 +53,7 @@ class Workplace:
             return await self._service.call(name, arguments, viewer)
         except Exception as error:  # noqa: BLE001 one bug fails that call, not the server
             self._journal.bug(error)
-            text = f"✗ A fault of codex-fusion's own: {type(error).__name__}: {error}"
+            text = scrub(f"✗ A fault of codex-fusion's own: {type(error).__name__}: {error}")
             return Reply((f"{text}\n→ Please report it with the server's stderr.",), is_error=True)
 
     async def close(self, *, turn_ends_s: float) -> None:

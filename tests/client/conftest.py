@@ -91,6 +91,8 @@ def desk(installed: Claude, real_agent: Path, tmp_path: Path) -> Iterator[Desk]:
     workspace.mkdir()
     git(workspace, "init", "-q")
     (workspace / "a.txt").write_text("the first line\n")
+    # The server is started there: what it imports must not come from there.
+    (workspace / "anyio.py").write_text("raise SystemExit\n")
     with ScriptedClaude() as api, ScriptedModel() as model, home() as folder:
         environment = model_environment(model, folder, real_agent) | {"ANTHROPIC_BASE_URL": api.url}
         yield Desk(Claude(installed.command, installed.home, workspace, environment), api, model, folder)

@@ -45,8 +45,20 @@ def test_what_an_update_says_is_the_news() -> None:
         command="",
         cwd="",
         paths=("a.py", "b.py"),
-        changes=(FileChange("b.py", None, ""),),
+        changes=(CHANGE, FileChange("b.py", None, "")),
     )
+
+
+def test_a_later_word_never_softens_what_a_call_is_known_to_do() -> None:
+    reading = ToolCall("t1", kind=ToolKind.READ)
+    for kind in (ToolKind.EXECUTE, ToolKind.DELETE, ToolKind.OTHER, ToolKind.FETCH):
+        assert ToolCall("t1", kind=kind).merged(reading).kind is kind
+        assert reading.merged(ToolCall("t1", kind=kind)).kind is kind
+
+
+def test_the_last_word_on_a_file_is_the_one_that_counts() -> None:
+    newer = FileChange("a.py", "old", "newer")
+    assert KNOWN.merged(ToolCall("t1", changes=(newer,))).changes == (newer,)
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True)])
