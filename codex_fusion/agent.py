@@ -223,9 +223,6 @@ class Agent:
         with anyio.CancelScope(shield=True):
             # First the process: the connection's close would wait for a child that ignores its pipe.
             await self._child.kill()
-            for request in self._open.values():
-                request.answer.cancel()
-            self._open.clear()
             ended = AgentGoneError("The agent was ended.", "Call again: it is started anew.", self.stderr)
             for sink in tuple(self._sinks.values()):
                 sink(Broken(ended))
@@ -250,7 +247,7 @@ class Agent:
         if error.code == _AUTH_REQUIRED:
             return AgentStartError(
                 "Codex is not logged in (the agent says: authentication required).",
-                "Run `codex login` in a terminal, or give the server an OPENAI_API_KEY; then call again.",
+                "Run `codex login` in a terminal (for a key: with `--with-api-key`), then call again.",
             )
         # Scrubbed before it is cut: half a key has no known shape.
         details = f": {scrub(json.dumps(error.data, ensure_ascii=False))[:500]}" if error.data else ""

@@ -38,9 +38,11 @@ def examine(config: Config, environ: Mapping[str, str]) -> Iterator[Check]:
     else:
         yield _version(found)
     claude = ClaudeCode(environ, config.workspace)
-    entries = claude.entries()
+    entries, hooks = claude.entries(), claude.hooks()
+    if found is None and not entries and not hooks:
+        return
     yield from _registered(entries, environ)
-    yield from _hook_fires(claude.hooks(), config.workspace, environ)
+    yield from _hook_fires(hooks, config.workspace, environ)
     yield from _limits(claude, entries, config.turn_timeout_s)
 
 

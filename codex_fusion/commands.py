@@ -107,7 +107,10 @@ def _ask_options(ask: argparse.ArgumentParser) -> None:
 
 def _variables() -> str:
     width = max(len(variable.name) for variable in configuration.VARIABLES)
-    lines = (f"  {v.name:<{width}}  {v.meaning} ({v.default})" for v in configuration.VARIABLES)
+    lines = (
+        f"  {v.name:<{width}}  {v.meaning}" + (f" ({v.default})" if v.default else "")
+        for v in configuration.VARIABLES
+    )
     return "\n".join(("It is configured by the environment:", *lines))
 
 

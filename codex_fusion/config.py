@@ -298,8 +298,9 @@ VARIABLES = (
     Variable(
         "CODEX_FUSION_CONFINEMENT",
         "strict",
-        "How Codex is held: strict (nothing outside the workspace is readable), read-only (the whole disk is "
-        "readable, nothing is writable), or agent (whatever the agent does by itself).",
+        "How Codex is held: strict (the workspace and the system's tools are readable, nothing else), "
+        "read-only (the whole disk is readable, nothing is writable), or agent (whatever the agent does by "
+        "itself).",
         "confinement",
         _confinement,
     ),

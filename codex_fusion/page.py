@@ -40,6 +40,7 @@ def html(debate: Debate, when: str) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="referrer" content="no-referrer">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{_style()}</style></head><body>"
         f'<header><h1>{title}</h1><div class="faint">{escape(" · ".join(f for f in facts if f))}</div>'
@@ -54,13 +55,14 @@ def _style() -> str:
 def _round(number: int, played: Round, longest: float, largest: int) -> str:
     head = (
         f"<h2>Round {number} · {escape(played.tool)}</h2>{_badge(played)}"
-        f'<span class="faint">{played.seconds:.1f} s{_bar(played.seconds, longest)}</span>'
-        f'<span class="faint">{played.tokens:,} tokens{_bar(played.tokens, largest)}</span>'
+        f'<span class="cost">{_cost(f"{played.seconds:.1f} s", played.seconds, longest)}'
+        f"{_cost(f'{played.tokens:,} tokens', played.tokens, largest)}</span>"
     )
     answer = _side("codex", "Codex", played.answer) if played.answer else ""
+    point = f'<p class="point">{escape(played.point)}</p>' if played.verdict and played.point else ""
     problem = f'<p class="bad">{escape(played.problem)}</p>' if played.problem else ""
     return (
-        f'<section class="round"><div class="head">{head}</div>{problem}'
+        f'<section class="round"><div class="head">{head}</div>{point}{problem}'
         f'<div class="sides">{_side("claude", "Claude", played.asked)}{answer}</div>'
         f"{_permissions(played)}{_activity(played)}</section>"
     )
@@ -72,16 +74,17 @@ def _side(who: str, name: str, text: str) -> str:
 
 def _badge(played: Round) -> str:
     if played.verdict:
-        kind, point = escape(played.verdict), escape(played.point)
-        return f'<span class="badge {kind}" title="{point}">{kind.upper()}</span>'
+        kind = escape(played.verdict)
+        return f'<span class="badge {kind}">{kind.upper()}</span>'
     if played.status != "answered":
         return f'<span class="badge bad">{escape(played.status)}</span>'
     return ""
 
 
-def _bar(value: float, largest: float) -> str:
+def _cost(told: str, value: float, largest: float) -> str:
+    """A number, and its bar beside the largest one of the debate."""
     share = 100 * value / largest if largest > 0 else 0
-    return f'<span class="bar"><i style="width:{share:.0f}%"></i></span>'
+    return f'<span>{told}</span><span class="bar"><i style="width:{share:.0f}%"></i></span>'
 
 
 def _permissions(played: Round) -> str:
@@ -91,7 +94,7 @@ def _permissions(played: Round) -> str:
         f"<tr><td>{escape(d.request)}</td><td><code>{escape(d.what)}</code></td><td>{escape(d.fate)}</td></tr>"
         for d in played.decided
     )
-    return f"<table><tr><th>asked</th><th>what</th><th>decided</th></tr>{rows}</table>"
+    return f"<table><tr><th>request</th><th>what Codex asked for</th><th>decided</th></tr>{rows}</table>"
 
 
 def _activity(played: Round) -> str:

@@ -149,7 +149,15 @@ class Child:
     @property
     def returncode(self) -> int | None:
         """The exit code, or minus the signal that killed it; None while that is not known."""
-        return self._process.returncode
+        if self._process.returncode is not None or not hasattr(os, "waitid"):
+            return self._process.returncode
+        try:
+            exited = self._exited()
+        except ChildProcessError:
+            return None  # reaped, and told in a moment
+        if exited is None:
+            return None
+        return exited.si_status if exited.si_code == os.CLD_EXITED else -exited.si_status
 
     @property
     def alive(self) -> bool:
@@ -158,11 +166,15 @@ class Child:
             return False
         try:
             if hasattr(os, "waitid"):
-                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+                return self._exited() is None
             os.kill(self.pid, 0)  # macOS before Python 3.13
         except (ChildProcessError, ProcessLookupError):
             return False  # already reaped
         return True
+
+    def _exited(self) -> os.waitid_result | None:
+        """How it exited, before asyncio knows of it; None while it runs."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
     @property
     def stderr_tail(self) -> str:

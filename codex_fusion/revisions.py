@@ -1,7 +1,9 @@
 """What `review_diff` reviews: revisions resolved by git before a turn is spent on them.
 
-Only `rev-parse` and `merge-base` are run here. Neither runs a program that the repository's own
-configuration names (as `git diff` and `git status` can); those run in Codex's sandbox.
+Only `rev-parse` and `merge-base` are run here; `git diff` and `git status`, which can run programs that
+the repository's own configuration names, run in Codex's sandbox. One way was left: where an object is
+missing, git fetches it from a remote that the configuration names, and may run a program for that. So no
+transport is allowed.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIMIT_S = 10.0
+_HARMLESS = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
 
 
 async def resolve(
@@ -63,7 +72,7 @@ async def _commit(workspace: Path, argument: str, revision: str) -> str:
 
 async def _git(workspace: Path, *arguments: str) -> str | None:
     """One line of git's answer; None where it says no."""
-    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environ = {**os.environ, **_HARMLESS}
     try:
         with anyio.fail_after(_LIMIT_S):
             done = await anyio.run_process(

@@ -326,8 +326,11 @@ class Session:
             return None
         if talk.agent.usable:
             return talk
-        code = talk.agent.returncode or 0
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        code = talk.agent.returncode
+        if code is None:
+            how = "ended, or hung up"
+        else:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._fresh_because = f"the agent's process {how}"
         if talk.turns:
             self._lost = [f"Codex's session was lost: {self._fresh_because}. He remembers nothing of before."]

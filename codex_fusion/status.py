@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codex_fusion.config import Confinement
 from codex_fusion.render import explain
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def _agent(now: Snapshot) -> str:
 
 
 def _confinement(config: Config, now: Snapshot) -> str:
+    if config.confinement is Confinement.AGENT:
+        return "agent (codex-fusion confines nothing: Codex acts in whatever mode he starts in)"
     if now.conversation is None:
         return f"{config.confinement.value} (put in force, and verified, when a session is opened)"
     return now.conversation.confinement

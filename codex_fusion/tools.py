@@ -102,7 +102,9 @@ class Permit(Arguments):
     """The decision, and which request it is for."""
 
     decision: Literal["allow", "deny"]
-    note: Annotated[Text | None, Field(description="For Codex: why, or what to do instead.")] = None
+    note: Annotated[
+        Text | None, Field(description="With `deny`, told to Codex: why, or what to do instead.")
+    ] = None
     request: Annotated[Text | None, Field(description="Its id; needed when several are open.")] = None
 
 

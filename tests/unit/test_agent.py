@@ -31,6 +31,8 @@ from tests.support.rogue_script import (
     send,
     stderr,
     text,
+    tool,
+    tool_update,
     unknown_method,
     unknown_update,
     wait_for_answers,
@@ -238,6 +240,19 @@ async def test_a_request_knows_what_was_announced_of_its_call(rogue: Rogue) -> N
         await heard.end()
     tool = asking.request.tool
     assert (tool.kind, tool.changes) == (ToolKind.EDIT, (FileChange("/w/a.txt", "old", "new"),))
+
+
+async def test_a_request_knows_everything_that_was_said_of_its_call_on_the_way(rogue: Rogue) -> None:
+    begun = tool("call of touch x", "Touch", kind="execute", locations=[{"path": "/w/a"}])
+    more = tool_update("call of touch x", status="in_progress", locations=[{"path": "/w/b"}])
+    rogue.prompt(begun, more, ask("touch x", announced=False))
+    async with talking(rogue) as talk:
+        heard = talk.prompt()
+        (asking,) = await heard.requests(1)
+        talk.allow(asking)
+        await heard.end()
+    assert asking.request.tool.kind is ToolKind.EXECUTE
+    assert asking.request.tool.paths == ("/w/a", "/w/b")
 
 
 async def test_each_answer_goes_to_the_request_that_it_is_for(rogue: Rogue) -> None:

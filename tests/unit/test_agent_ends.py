@@ -147,6 +147,16 @@ async def test_a_prompt_to_an_agent_that_was_killed_is_told_so(rogue: Rogue) -> 
         talk.agent.close_session(talk.session)
 
 
+async def test_a_prompt_in_the_moment_of_a_kill_ends_once(rogue: Rogue) -> None:
+    async with talking(rogue) as talk:
+        await talk.agent.kill()
+        heard = talk.prompt()
+        await talk.agent.kill()
+        await anyio.wait_all_tasks_blocked()
+        (end,) = heard.ends
+        assert isinstance(end, Broken)
+
+
 async def test_a_session_that_is_never_let_go_of_leaves_nothing_behind(rogue: Rogue) -> None:
     rogue.on("session/close", hang())
     async with talking(rogue) as talk:

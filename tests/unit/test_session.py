@@ -168,10 +168,11 @@ async def test_a_death_between_two_turns_means_a_new_session_and_that_is_told(de
 async def test_a_death_in_mid_turn_keeps_the_text_and_the_last_words(desk: Desk) -> None:
     call = desk.ask()
     prompt = await desk.prompt()
-    prompt.says("so far")
+    prompt.says("I will look.", "m1")
+    prompt.says("It is", "m2")
     desk.agent.goes(1)
     outcome = await call.outcome()
-    assert (outcome.status, outcome.text) == (Status.FAILED, "so far")
+    assert (outcome.status, outcome.text) == (Status.FAILED, "I will look.\n\nIt is")
     assert outcome.problem is not None
     assert (outcome.problem.message, outcome.problem.details) == ("The agent went away.", "its last words")
     assert "kill" in desk.agent.calls, "its group may have outlived it"

@@ -79,6 +79,22 @@ async def test_a_denial_that_ends_the_agents_turn_is_told_to_him_and_he_answers(
     assert "↳ denied r1: touch x — look at the log" in permit.shown
 
 
+async def test_each_denial_is_told_once(desk: Desk) -> None:
+    prompt, _ = await desk.paused("touch x")
+    for key, command in enumerate(("touch x", "touch y"), 1):
+        permit = desk.permit(allow=False)
+        await decided(desk, key)
+        prompt.ends("cancelled")
+        prompt = await desk.prompt()
+        assert command in prompt.text
+        if command == "touch x":
+            prompt.asks("touch y")
+            await permit.outcome()
+    assert "touch x" not in prompt.text
+    prompt.answers()
+    await permit.outcome()
+
+
 async def test_a_denial_that_ends_nothing_is_not_told_twice(desk: Desk) -> None:
     prompt, _ = await desk.paused()
     permit = desk.permit(allow=False)

@@ -136,7 +136,12 @@ def test_an_agent_is_called_alive_only_if_it_is() -> None:
     )
 
 
-@pytest.mark.parametrize("confinement", Confinement)
+def test_without_a_confinement_status_says_that_nothing_is_confined() -> None:
+    config = replace(CONFIG, confinement=Confinement.AGENT)
+    assert told(NOTHING_YET, "confinement", config).startswith("agent (codex-fusion confines nothing")
+
+
+@pytest.mark.parametrize("confinement", [Confinement.STRICT, Confinement.READ_ONLY])
 def test_a_confinement_is_only_said_to_be_in_force_where_there_is_a_session(confinement: Confinement) -> None:
     config = replace(CONFIG, confinement=confinement)
     assert told(NOTHING_YET, "confinement", config) == (

@@ -113,7 +113,10 @@ def test_a_schema_tells_a_client_what_may_be_given_and_no_more() -> None:
         "type": "object",
         "properties": {
             "decision": {"type": "string", "enum": ["allow", "deny"]},
-            "note": {"type": "string", "description": "For Codex: why, or what to do instead."},
+            "note": {
+                "type": "string",
+                "description": "With `deny`, told to Codex: why, or what to do instead.",
+            },
             "request": {"type": "string", "description": "Its id; needed when several are open."},
         },
         "additionalProperties": False,
