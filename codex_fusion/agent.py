@@ -203,6 +203,11 @@ class Agent:
         """Send `session/cancel`; a broken pipe shows in the prompt's own end."""
         self._notify("session/cancel", schema.CancelNotification(session_id=session_id))
 
+    def end_commands(self) -> None:
+        """End the commands that it still runs: `session/cancel` leaves them running."""
+        if not self._killed:
+            self._child.end_commands()
+
     def close_session(self, session_id: str) -> None:
         """Let go of a session; asked of the agent only where it offers that, and not waited for."""
         self._sinks.pop(session_id, None)

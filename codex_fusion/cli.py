@@ -42,7 +42,9 @@ def _run(given: list[str]) -> int:
         return serve()
     from codex_fusion import commands
 
-    return commands.run(given)
+    code = commands.run(given)
+    sys.stdout.flush()
+    return code
 
 
 def serve() -> int:

@@ -35,6 +35,9 @@ class AgentPort(Protocol):
     def cancel(self, session_id: str) -> None:
         """Ask the agent to end the session's turn."""
 
+    def end_commands(self) -> None:
+        """End the commands that it still runs: codex-acp 2.6.0 leaves those of a cancelled turn."""
+
     def close_session(self, session_id: str) -> None:
         """Let go of a session."""
 

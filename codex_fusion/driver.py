@@ -339,6 +339,8 @@ class RunningTurn:
             case machine.Kill():
                 await self._kill()
             case machine.Close(ending):
+                if ending is not machine.Ending.ANSWERED and self.conversation is not None:
+                    self.conversation.agent.end_commands()
                 self._account.end(ending, self._cancelled_by)
 
     def _prompt(self, *, after_denial: bool) -> None:

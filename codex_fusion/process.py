@@ -229,6 +229,10 @@ class Child:
         with anyio.CancelScope(shield=True):
             await self._ended.wait()
 
+    def end_commands(self) -> None:
+        """SIGKILL to what descends from it outside of its group: Codex's commands, each in its own session."""
+        descendants.kill(descendants.outside_group(descendants.read_table(), self.pid))
+
     def kill_now(self) -> None:
         """SIGKILL to the group and whatever descends from it, without waiting (for signal handlers)."""
         self._sweep(frozenset())

@@ -82,7 +82,8 @@ def _how_to_answer(requests: tuple[OpenRequest, ...]) -> str:
     return (
         f"Decide with `permit` ({which}): `allow` is for that one request only, "
         "`deny` reaches Codex with your `note`. "
-        "Nothing of it runs before that, and the same turn goes on after it."
+        "Nothing of it runs before that, and the same turn goes on after it. "
+        "(Claude Code refuses `permit` in plan mode: leave that first.)"
     )
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from codex_fusion.service import Reply
     from codex_fusion.workplace import Workplace
 
+RESULT_SIZE: dict[str, Any] = {"anthropic/maxResultSizeChars": 500_000}
+"""Claude Code 2.1 shows the model 50,000 characters of a result, unless the tool declares more."""
 TURN_ENDS_S = 0.3
 """At the server's end: how long its turn may take to clean up and write its record."""
 
@@ -53,6 +55,7 @@ class _Face:
                     title=tool.title,
                     description=tool.description,
                     input_schema=tools.input_schema(tool),
+                    _meta=RESULT_SIZE if tool.answers else None,
                     annotations=ToolAnnotations.model_validate(tools.hints(tool, self._config)),
                 )
                 for tool in tools.TOOLS

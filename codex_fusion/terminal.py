@@ -154,16 +154,18 @@ class _Rich(Screen):
         self._print(Panel(inner, title=title, title_align="left", border_style="cyan", padding=(0, 1)), WIDTH)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=Tone.FAINT.value)
-        for number, head in enumerate(heads, 1):
-            last = number == len(heads)
-            table.add_column(head, no_wrap=True, overflow="ellipsis", ratio=1 if last else None)
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        self._print(table)
+        cells = [[printable(cell) for cell in row] for row in rows]
+        lines = [list(heads), *cells]
+        widths = [max(Text(line[column]).cell_len for line in lines) for column in range(len(heads) - 1)]
+        for number, line in enumerate(lines):
+            shown = Text(style=Tone.PLAIN.value if number else Tone.FAINT.value)
+            for cell, width in zip(line, widths, strict=False):
+                shown.append(cell + " " * (width - Text(cell).cell_len + 2))
+            shown.append(line[-1])
+            shown.truncate(self._console.width, overflow="ellipsis")
+            self._print(shown)
 
     def running(self, line: str) -> None:
         from rich.live import Live

@@ -129,6 +129,11 @@ class Tool:
     one_of: ClassVar[dict[str, tuple[str, ...]]] = {"review_diff": ("diff", "base", "commit")}
     """Arguments of which at most one may be given."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether its result can be an answer of Codex's, of any length."""
+        return self.asks or self.name == "permit"
+
 
 TOOLS = (
     Tool(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from tests.support import processes
 from tests.support.bench import Call
 from tests.support.scripted_model import Gate, Run, Say
 from tests.support.waiting import LIMIT_S
@@ -46,6 +47,23 @@ async def test_a_cancelled_call_cancels_codex_turn_and_the_next_call_goes_on_in_
     assert result.meta["session"]["new"] is False
     assert "the first question" in str(real.model.requests[-1]["input"])
     assert "2 turns" in status.text
+
+
+async def test_a_cancelled_turn_leaves_no_command_running(real: Real) -> None:
+    home = Path(real.environment["HOME"])
+    real.model.script((Run("sleep 86399"),), Say("never asked for"))
+    async with real.serving() as bench:
+        consult = Call(bench, "consult", {"question": "q"})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(consult.run)
+            await consult.seen("sleep 86399")
+            await anyio.to_thread.run_sync(processes.until, home, is_sleeping)
+            tasks.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(processes.until, home, lambda now: not is_sleeping(now))
+
+
+def is_sleeping(now: dict[int, str]) -> bool:
+    return any("sleep 86399" in command for command in now.values())
 
 
 async def test_a_call_that_waits_says_so_and_runs_after_the_turn_before_it(real: Real) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.server.test_ends import until_status
 from tests.support import rogue_script
 from tests.support.rogue_script import array, error, exit_, hang, not_json, stderr
 from tests.support.waiting import LIMIT_S
@@ -54,25 +55,16 @@ async def test_an_agent_that_dies_at_each_start_is_quoted_counted_and_tried_agai
     assert played.rogue.starts == 3
 
 
-async def test_an_agent_that_never_answers_initialize_is_bounded_and_killed(played: Played) -> None:
-    played.rogue.on("initialize", not_json(), array(), hang())
+async def test_an_agent_that_never_answers_at_its_start_is_bounded_and_killed(played: Played) -> None:
+    played.rogue.on("initialize", not_json(), array(), hang()).on("session/new", hang())
     async with played.serving() as bench:
-        told = await bench.call("consult", question="q", timeout_s=1)
-        await played.rogue.is_gone()
+        for _ in ("initialize", "session/new"):
+            told = await bench.call("consult", question="q", timeout_s=1)
+            await played.rogue.is_gone()
+            assert told.status == "timeout"
+            assert "limit of 1 s" in told.text
+            assert "last seen: starting" in told.text
         after = await bench.call("consult", question="q")
-    assert told.status == "timeout"
-    assert "limit of 1 s" in told.text
-    assert "last seen: starting" in told.text
-    assert after.status == "answered"
-
-
-async def test_an_agent_that_never_opens_a_session_is_bounded_and_killed(played: Played) -> None:
-    played.rogue.on("session/new", hang())
-    async with played.serving() as bench:
-        told = await bench.call("consult", question="q", timeout_s=2)
-        await played.rogue.is_gone()
-        after = await bench.call("consult", question="q")
-    assert told.status == "timeout"
     assert after.status == "answered"
 
 
@@ -106,7 +98,7 @@ async def test_an_agent_that_exits_between_two_turns_is_started_anew(played: Pla
     async with played.serving() as bench:
         first = await bench.call("consult", question="q")
         played.rogue.order(exit_(7))
-        await played.rogue.is_gone()
+        await until_status(bench, "not running (exit code 7)")
         reply = await bench.call("reply", message="but")
         second = await bench.call("consult", question="q")
     assert first.meta["session"]["new"] is True

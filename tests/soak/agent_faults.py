@@ -20,6 +20,7 @@ from tests.support.rogue_script import (
     close_stdout,
     exit_,
     flood,
+    flood_of_requests,
     freeze,
     half_line,
     ignore,
@@ -70,6 +71,8 @@ class Fault:
     """It takes seconds: once for each point is enough."""
     wrapped: bool = False
     """The agent runs one process further down, always (else: now and then)."""
+    stuck: bool = False
+    """It may never be done with what it says."""
     loses: bool = False
     """What the agent says next is lost with it."""
 
@@ -85,8 +88,6 @@ def _passes(name: str, *actions: Action, heavy: bool = False) -> Fault:
 _SILENT = (ignore("session/cancel"), ignore("SIGTERM"), ignore("EOF"))
 _THOUGHT = {"sessionUpdate": "agent_thought_chunk", "content": {"type": "text", "text": "x" * 64_000}}
 _GIGABYTE: Action = {"do": "flood", "count": 15_700, "update": _THOUGHT}
-_REQUESTS = 20_000
-_UNKNOWN_REQUEST = b'{"jsonrpc":"2.0","id":"u","method":"_future/method","params":{}}\n'
 
 FAULTS = {
     fault.name: fault
@@ -129,7 +130,8 @@ FAULTS = {
         _passes("thoughts-1-gb", _GIGABYTE, heavy=True),
         _passes("flood", flood(100_000), heavy=True),
         _passes("flood-of-text", chunks(100_000), heavy=True),
-        _passes("flood-of-requests", raw(_UNKNOWN_REQUEST * _REQUESTS), heavy=True),
+        _passes("flood-of-requests", flood_of_requests(5_000), heavy=True),
+        Fault("requests-unread", Effect.STALLS, (stop_reading(), flood_of_requests(100_000)), stuck=True),
         Fault("one-ask", Effect.ASKS, (ask("touch z", answered=False),)),
         Fault("fifty-asks", Effect.ASKS, tuple(ask(f"touch {n}", answered=False) for n in range(50))),
         Fault("same-id-twice", Effect.ASKS, (ask("touch z", ask_id=7, answered=False),) * 2),

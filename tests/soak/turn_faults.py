@@ -13,12 +13,12 @@ from tests.soak.inside import Inside, jump
 from tests.soak.points import begin
 from tests.soak.residue import check_answers
 from tests.soak.world import GATE, REST, SO_FAR
+from tests.support.rogue_script import sequence
 
 if TYPE_CHECKING:
     from tests.soak.agent_faults import Fault
     from tests.soak.points import Point
     from tests.soak.world import Answer, Call, World
-    from tests.support.rogue_script import Action
 
 HOUR = 3600.0
 QUEUED = 0.3
@@ -46,22 +46,21 @@ async def play(world: World, point: Point, fault: Fault, *, race: bool = False) 
         await _race(world, point, fault)
         await next_call_works(world)
         return
-    await _inject(world, fault.actions, hears=point.name != "cancelling")
+    await _inject(world, fault, hears=point.name != "cancelling")
     with world.timed("from the fault, or whatever ends the turn, to the next answer", NEXT_ANSWER_S):
         await _EFFECTS[fault.effect](world, point, fault)
         await next_call_works(world)
 
 
-async def _inject(world: World, actions: tuple[Action, ...], *, hears: bool = True) -> None:
+async def _inject(world: World, fault: Fault, *, hears: bool = True) -> None:
     """Have the agent do it. Not `hears`: it may be killed before it is done."""
-    for action in actions:
-        if action is actions[-1] and not hears:
-            world.rogue.order(action)
-            break
-        event = "doing" if action["do"] in TERMINAL else "did"
-        before = len(world.rogue.log(event, do=action["do"]))
-        world.rogue.order(action)
-        await world.rogue.happens(event, do=action["do"], count=before + 1, limit_s=SAID_WITHIN_S)
+    if not fault.actions:
+        return
+    end = fault.actions[-1]["do"]
+    world.rogue.order(sequence(*fault.actions))
+    if hears and not fault.stuck:
+        event = "doing" if end in TERMINAL else "did"
+        await world.rogue.happens(event, do=end if end in TERMINAL else "sequence", limit_s=SAID_WITHIN_S)
     await world.jitter()
 
 
@@ -224,10 +223,7 @@ async def _reset(world: World, *, told: bool) -> None:
 
 async def _race(world: World, point: Point, fault: Fault) -> None:
     agent = world.agent()
-    await _inject(world, fault.actions[:-1])
-    for action in fault.actions[-1:]:
-        world.rogue.order(action)
-    await world.jitter()
+    await _inject(world, fault, hears=False)
     await point.go_on(world)
     if world.outstanding is None:
         world.outstanding = begin(world)
@@ -240,7 +236,7 @@ async def _race(world: World, point: Point, fault: Fault) -> None:
     if fault.actions[-1]["do"] in TERMINAL:
         await world.gone(agent)
     else:
-        await world.rogue.happens("did", do=fault.actions[-1]["do"])
+        await world.rogue.happens("did", do="sequence")
         check_ended_or(("answered",), await world.call("explore"))
 
 

@@ -121,6 +121,9 @@ class FakeAgent:
         if self.obeys:
             self._running().ends("cancelled")
 
+    def end_commands(self) -> None:
+        """The fake runs none; the real agent's are tests/server's matter."""
+
     def close_session(self, session_id: str) -> None:
         self._did(f"close {session_id}")
 

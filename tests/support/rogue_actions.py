@@ -84,6 +84,13 @@ def stderr(_rogue: Rogue, _turn: Turn, *, text: str, size: int | None = None, ne
         left -= os.write(2, block[: min(left, len(block))])
 
 
+def flood_of_requests(rogue: Rogue, _turn: Turn, *, count: int, size: int) -> None:
+    """So many requests that no client knows, each with `size` bytes in it."""
+    method = {"jsonrpc": "2.0", "method": "_future/method", "params": {"x": "x" * size}}
+    for n in range(count):
+        rogue.send({**method, "id": f"flood-{n}"})
+
+
 # --- how an agent answers
 
 
@@ -210,6 +217,12 @@ def withdraw(rogue: Rogue, turn: Turn, *, ids: list[int | str] | None = None) ->
 # --- waits and ends
 
 
+def sequence(rogue: Rogue, turn: Turn, *, actions: list[dict[str, Any]]) -> None:
+    """One after the other."""
+    for action in actions:
+        rogue.perform(turn, action)
+
+
 def gate(rogue: Rogue, turn: Turn, *, name: str) -> None:
     """Until the test opens it."""
     rogue.until(turn, lambda: name in rogue.gates)
@@ -301,8 +314,8 @@ def child_dies(rogue: Rogue, _turn: Turn) -> None:
 ACTIONS: dict[str, Doer] = {
     doer.__name__.rstrip("_"): doer
     for doer in (
-        *(send, raw, big_line, update, text, flood, stderr, reply, error, mode),
-        *(ask, wait, withdraw, gate, sleep_until_cancel, hang, ignore),
+        *(send, raw, big_line, update, text, flood, flood_of_requests, stderr, reply, error, mode),
+        *(ask, wait, withdraw, sequence, gate, sleep_until_cancel, hang, ignore),
         *(exit_, kill_self, close_stdout, close_stdin, stop_reading, spawn_child, child_dies),
     )
 }

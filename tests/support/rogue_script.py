@@ -146,6 +146,11 @@ def withdraw(*ids: int | str) -> Action:
 # --- waits, and ends
 
 
+def sequence(*actions: Action) -> Action:
+    """One after the other: orders of their own would be carried out side by side."""
+    return _made("sequence", actions=list(actions))
+
+
 def gate(name: str) -> Action:
     """Until `Rogue.open(name)`."""
     return _made("gate", name=name)
@@ -290,6 +295,11 @@ def flood(count: int) -> Action:
     """So many notifications of no interest."""
     status = {"codex": {"threadStatus": {"type": "active", "activeFlags": [], "n": "{n}"}}}
     return _made("flood", count=count, update={"sessionUpdate": "session_info_update", "_meta": status})
+
+
+def flood_of_requests(count: int, *, size: int = 100) -> Action:
+    """So many requests that no client knows."""
+    return _made("flood_of_requests", count=count, size=size)
 
 
 def late_update(session: str, words: str = "late") -> Action:

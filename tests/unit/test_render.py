@@ -152,7 +152,8 @@ def test_a_pause_shows_the_request_in_full_and_how_to_answer() -> None:
         "\n"
         'Decide with `permit` (`permit(decision="allow", request="r1")`): '
         "`allow` is for that one request only, `deny` reaches Codex with your `note`. "
-        "Nothing of it runs before that, and the same turn goes on after it."
+        "Nothing of it runs before that, and the same turn goes on after it. "
+        "(Claude Code refuses `permit` in plan mode: leave that first.)"
     )
     assert not render.is_error(PAUSED)
 
@@ -194,7 +195,8 @@ def test_a_pause_shows_all_requests_with_their_diffs() -> None:
         "\n"
         "Decide with `permit` (naming each `request` in turn): "
         "`allow` is for that one request only, `deny` reaches Codex with your `note`. "
-        "Nothing of it runs before that, and the same turn goes on after it."
+        "Nothing of it runs before that, and the same turn goes on after it. "
+        "(Claude Code refuses `permit` in plan mode: leave that first.)"
     )
 
 
@@ -295,7 +297,8 @@ def test_a_call_that_was_not_made_shows_what_is_open_and_no_footer() -> None:
         "\n"
         'Decide with `permit` (`permit(decision="allow", request="r1")`): '
         "`allow` is for that one request only, `deny` reaches Codex with your `note`. "
-        "Nothing of it runs before that, and the same turn goes on after it."
+        "Nothing of it runs before that, and the same turn goes on after it. "
+        "(Claude Code refuses `permit` in plan mode: leave that first.)"
     )
 
 
