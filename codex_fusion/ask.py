@@ -20,7 +20,7 @@ import anyio
 
 from codex_fusion.outcome import Status
 from codex_fusion.reporter import Reporter
-from codex_fusion.terminal import Tone
+from codex_fusion.terminal import Tone, silence
 from codex_fusion.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ TURN_ENDS_S = 1.0
 """How long a turn that was interrupted may take to write its record."""
 NOBODY_NOTE = "Nobody is there to be asked. Answer without it, and say what you could not find out."
 HUNG_UP_NOTE = "The person at the keyboard has left."
-PERMIT_PROMPT = "[a]llow this once, or [d]eny; a note for Codex may follow (d use git log instead): "
-REPLY_PROMPT = "reply (nothing: done): "
+PERMIT_PROMPT = "\n[a]llow this once, or [d]eny; a note for Codex may follow (d use git log instead): "
+REPLY_PROMPT = "\nreply (Enter alone: done): "
 _HOW_TO_PERMIT = "\n\nDecide with `permit`"
 _FOOTER = "\n\n— Codex · "
 
@@ -97,10 +97,10 @@ async def ask(question: Question, config: Config, environ: Mapping[str, str], de
             try:
                 code = await _Conversation(workplace, desk).hold(question)
             finally:
-                desk.progress.forget()
-                desk.answers.forget()
                 with anyio.CancelScope(shield=True):
                     await workplace.close(turn_ends_s=TURN_ENDS_S)
+                desk.progress.forget()
+                desk.answers.forget()
         tasks.cancel_scope.cancel()
     if desk.received is not None:
         return 128 + desk.received
@@ -157,6 +157,8 @@ class _Conversation:
         if reply.is_error:
             self._desk.progress.say(main, Tone.BAD)
         else:
+            if self._desk.answers.live:
+                self._desk.answers.say()
             answer, mark, footer = main.rpartition(_FOOTER)
             self._desk.answers.markdown(answer if mark else main)
             if mark:
@@ -171,6 +173,7 @@ class _Conversation:
         if asked not in self._told:
             self._told |= {request["id"] for request in requests}
             # The last paragraph tells Claude how to go on; it is ours, and nothing of Codex's stands in it.
+            self._desk.progress.say()
             self._desk.progress.say(reply.texts[0].rpartition(_HOW_TO_PERMIT)[0] or reply.texts[0])
         choice, note = await self._choose(asked, requests[0]["what"], many=len(requests) > 1)
         arguments = {"decision": choice.value, "request": asked, "note": note or None}
@@ -211,4 +214,8 @@ class _Conversation:
 
 def run(question: Question, config: Config, desk: Desk) -> int:
     """`ask`, from the command line."""
-    return anyio.run(ask, question, config, dict(os.environ), desk)
+    try:
+        return anyio.run(ask, question, config, dict(os.environ), desk)
+    finally:
+        if desk.received == signal.SIGHUP:
+            silence()

@@ -5,6 +5,7 @@ So serving is decided here, by hand: argparse, rich and the other commands (`com
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -16,6 +17,10 @@ from codex_fusion.errors import ConfigurationError, FusionError, alone
 
 INTERRUPTED = 130
 """The exit code of a command that a person, or a closed pipe, ended."""
+HUNG_UP = 129
+"""As a shell tells of SIGHUP; the signal may come after the first write to a terminal that is gone."""
+_GONE = {errno.EPIPE: INTERRUPTED, errno.EIO: HUNG_UP}
+"""A pipe, and a terminal, that nobody reads any more."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, FusionError):
             sys.stderr.write(f"codex-fusion: {error.explain()}\n")
             return 1
-        if isinstance(error, BrokenPipeError):
-            # Whoever read us has gone; the interpreter would still try to write what is left, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return INTERRUPTED
+        if isinstance(error, OSError) and error.errno in _GONE:
+            from codex_fusion.terminal import silence
+
+            silence()
+            return _GONE[error.errno]
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         raise

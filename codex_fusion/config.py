@@ -62,6 +62,8 @@ class Config:
     confinement: Confinement = Confinement.STRICT
     read_roots: tuple[Path, ...] = ()
     pass_env: tuple[str, ...] = ()
+    history: bool = True
+    """Whether debates are kept in the user's state folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +319,13 @@ VARIABLES = (
         "More variables that the agent gets from the environment: names, separated by commas or spaces.",
         "pass_env",
         _pass_env,
+    ),
+    Variable(
+        "CODEX_FUSION_HISTORY",
+        "on",
+        "off: debates are not kept. They are kept in your state folder: 200 of them, for 30 days at most.",
+        "history",
+        _flag,
     ),
 )
 """Every variable there is: what `read` reads, and what the help and the documentation list."""

@@ -33,6 +33,7 @@ NODE_LIMIT_S = 10.0
 OLDEST_NODE = 20
 """codex-acp 2.6.0 was run on Node 20."""
 GET_NODE = "Install Node.js 20 or newer."
+GET_CODEX = "Run `codex-fusion setup`; if CODEX_PATH is set, correct it."
 _SHOWN = {
     Severity.OK: ("ok", Tone.GOOD),
     Severity.ADVICE: ("advice", Tone.ASKS),
@@ -94,6 +95,8 @@ async def session(config: Config, environ: Mapping[str, str]) -> AsyncIterator[C
             yield failed("session", says, "Try CODEX_FUSION_ACP_COMMAND with another codex-acp.")
         except AgentError as error:
             yield failed("session", scrub(f"{error}\n{error.stderr}".strip()), error.remedy)
+        except (OSError, subprocess.SubprocessError) as error:
+            yield failed("session", f"Codex could not be started: {error}", GET_CODEX)
         else:
             yield ok("session", "opened: Codex is there and logged in, as far as it tells without a model")
             yield _version(talk)
@@ -136,7 +139,8 @@ def _tried(plan: Plan, around: Surroundings) -> list[Check]:
     try:
         tried = probe.try_sandbox(plan, around)
     except (OSError, subprocess.SubprocessError) as error:
-        return [failed("sandbox", f"Codex's sandbox could not be started: {error}")]
+        says = f"Codex's sandbox could not be started: {error}"
+        return [failed("sandbox", says, GET_CODEX)]
     if not tried.ran:
         problem = probe.judge(plan, tried)
         return [failed("sandbox", f"{problem}\n{tried.said}".strip(), problem.remedy if problem else "")]

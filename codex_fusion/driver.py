@@ -86,7 +86,7 @@ class RunningTurn:
         self._clock = clock
         self._record = record
         self._account = Account(brief)
-        self._permissions = Permissions(request_id)
+        self.permissions = Permissions(request_id)
         self._machine = machine.Turn(brief.limit_s, self.began_at)
         self._inbox = Inbox()
         self._stirred = anyio.Event()
@@ -127,12 +127,12 @@ class RunningTurn:
     @property
     def open_requests(self) -> dict[str, OpenRequest]:
         """What can be decided."""
-        return self._permissions.open
+        return self.permissions.open
 
     @property
     def decided(self) -> dict[str, str]:
         """What became of each request that is not open any more."""
-        return self._permissions.fates
+        return self.permissions.fates
 
     async def settled(self, viewer: Viewer) -> None:
         """Wait until the turn waits for a decision or is over; `viewer` watches meanwhile."""
@@ -147,7 +147,7 @@ class RunningTurn:
     def decide(self, request: str, *, allow: bool, note: str | None) -> None:
         """Decide an open request, then wait with `settled` for what comes of it."""
         self._deciding = True
-        self._put(Decide(self._permissions.decide(request, allow=allow), allow, note))
+        self._put(Decide(self.permissions.decide(request, allow=allow), allow, note))
 
     def cancel(self, by: str) -> None:
         """End the turn; `closed` tells when it is over. More than one cancel is one."""
@@ -272,18 +272,18 @@ class RunningTurn:
         await self._handle(machine.Ready())
 
     async def _asked(self, asking: Asking) -> None:
-        name = self._permissions.add(asking)
+        name = self.permissions.add(asking)
         judgement = self._judge(asking.request)
         self._record.event(_Judged(name, judgement), self._clock())
         if judgement.allowed:
             self._show(self.transcript.note(f"allowed: {judgement.what} ({judgement.why})"))
         else:
-            self._permissions.put(name, judgement.what, judgement.why)
+            self.permissions.put(name, judgement.what, judgement.why)
             self._show(self.transcript.note(f"asks {name}: {judgement.what}"))
         await self._handle(machine.Asked(name, allowed=judgement.allowed))
 
     async def _taken_back(self, key: int) -> None:
-        name = self._permissions.named(key)
+        name = self.permissions.named(key)
         if name is not None:
             self._show(self.transcript.note(f"withdrew {name}"))
             await self._handle(machine.Withdrawn(name))
@@ -295,7 +295,7 @@ class RunningTurn:
             self._stir()  # withdrawn while the decision was on its way: it goes on without it
             return
         if not decision.allow:
-            self._permissions.deny(asked.what, decision.note)
+            self.permissions.deny(asked.what, decision.note)
         word = "allowed" if decision.allow else "denied"
         note = f" — {decision.note}" if decision.note else ""
         self._show(self.transcript.note(f"{word} {asked.id}: {asked.what}{note}"))
@@ -333,7 +333,7 @@ class RunningTurn:
                 if self.conversation is not None:
                     self.conversation.agent.cancel(self.conversation.session_id)
             case machine.Answer(request, decision):
-                self._answer(*self._permissions.answer(request, decision, self._fate()))
+                self._answer(*self.permissions.answer(request, decision, self._fate()))
             case machine.Pause():
                 self.paused_at = self.paused_at or self._clock()
             case machine.Kill():
@@ -347,7 +347,7 @@ class RunningTurn:
         if self.conversation is None:
             return
         self.transcript.begin_prompt()
-        text = self._permissions.tell_denials() if after_denial else self.brief.prompt
+        text = self.permissions.tell_denials() if after_denial else self.brief.prompt
         self.conversation.agent.prompt(self.conversation.session_id, text, self._put)
 
     def _answer(self, key: int, option: str | None) -> None:
@@ -378,7 +378,7 @@ class RunningTurn:
     def _answer_the_rest(self) -> None:
         """No request stays unanswered: neither those in the books, nor those that nobody read any more."""
         unread = (item.key for item in self._inbox.close() if isinstance(item, Asking))
-        for key in (*self._permissions.close(), *unread):
+        for key in (*self.permissions.close(), *unread):
             self._answer(key, None)
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -30,6 +30,8 @@ class Permissions:
         """What can be decided, in the order in which it was asked."""
         self.fates: dict[str, str] = {}
         """What became of each request that was handed to a caller, and is not open any more."""
+        self.asked: dict[str, str] = {}
+        """What each that was handed to a caller is, in one line."""
         self._new_name = new_name
         self._unanswered: dict[str, _Unanswered] = {}
         self._denials: list[prompts.Denial] = []
@@ -45,6 +47,7 @@ class Permissions:
         """Somebody must decide it."""
         unanswered = self._unanswered[name]
         unanswered.what = what
+        self.asked[name] = what
         self.open[name] = OpenRequest(name, unanswered.asking.request, what, why)
 
     def named(self, key: int) -> str | None:

@@ -79,11 +79,27 @@ class Service:
                 text = prompts.explore(given.focus, given.paths)
             case tools.Reply():
                 reply = partial(prompts.reply, given.message)
-                return Ask(name, reply, reply=True, limit_s=given.timeout_s)
+                return Ask(name, reply, reply=True, limit_s=given.timeout_s, asked=given.message)
             case _:
                 msg = f"{name} asks nothing"
                 raise AssertionError(msg)
-        return Ask(name, lambda _round: text, debate=debate, limit_s=getattr(given, "timeout_s", None))
+        return Ask(
+            name,
+            lambda _round: text,
+            debate=debate,
+            limit_s=getattr(given, "timeout_s", None),
+            asked=_in_words(given),
+        )
+
+
+def _in_words(given: tools.Arguments) -> str:
+    """What was asked, for whoever reads it later: the first argument by itself, the others by name."""
+    told = [(name, value) for name, value in given if value and name != "timeout_s"]
+    if not told:
+        return "(no arguments)"
+    words = [(name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in told]
+    main = next(iter(type(given).model_fields))
+    return "\n\n".join(text if name == main else f"{name}: {text}" for name, text in words)
 
 
 def _reply(outcome: Outcome) -> Reply:

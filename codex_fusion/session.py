@@ -20,7 +20,7 @@ from codex_fusion.errors import CallError
 from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from anyio.abc import TaskGroup
 
@@ -41,6 +41,8 @@ class Ask:
     debate: bool = True
     reply: bool = False
     limit_s: float | None = None
+    asked: str = ""
+    """In the caller's own words, for whoever reads it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Session:
         journal: Journal,
         limit_s: float,
         nonce: Callable[[], str | None],
+        keep: Callable[[RunningTurn], Awaitable[None]] | None = None,
     ) -> None:
         self._tasks = tasks
         self._opener = opener
@@ -78,6 +81,7 @@ class Session:
         self._limit_s = limit_s
         self._read_nonce = nonce
         self._nonce = nonce()
+        self._keep = keep
         self._admission = anyio.Lock()
         self._conversation: Conversation | None = None
         self._turn: RunningTurn | None = None
@@ -191,6 +195,7 @@ class Session:
             prompt=ask.prompt(number),
             limit_s=ask.limit_s or self._limit_s,
             round=number if ask.debate else None,
+            asked=ask.asked,
         )
         turn = RunningTurn(
             brief,
@@ -214,6 +219,9 @@ class Session:
         async def run() -> None:
             await turn.run(opened)
             self._ended(turn)
+            if self._keep is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._keep(turn)
 
         self._tasks.start_soon(run)
         return turn

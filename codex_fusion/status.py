@@ -17,7 +17,9 @@ PARTIAL_SHOWN = 2_000
 """Characters of a failed turn's text that `status` repeats: its call may never have been answered."""
 
 
-def describe(config: Config, now: Snapshot, log_problem: str | None) -> str:
+def describe(
+    config: Config, now: Snapshot, log_problem: str | None, history_problem: str | None = None
+) -> str:
     """Everything that a person or Claude would want to know before the next call."""
     lines = [
         f"workspace: {config.workspace}",
@@ -29,6 +31,7 @@ def describe(config: Config, now: Snapshot, log_problem: str | None) -> str:
         f"since the start: {_count(now.turns, 'turn')}, {now.tokens:,} tokens, {_count(now.resets, 'reset')}",
         f"limits: {config.turn_timeout_s:g} s of active work per turn",
         f"log: {config.log or 'off'}" + (f" (NOT WRITTEN: {log_problem})" if log_problem else ""),
+        f"history: {_history(config, history_problem)}",
     ]
     lines += [f"ℹ️ {notice}" for notice in (now.conversation.notices if now.conversation else ())]  # noqa: RUF001 the sign is meant
     return "\n".join((*lines, *_last_failure(now.last)))
@@ -51,6 +54,12 @@ def _confinement(config: Config, now: Snapshot) -> str:
     if now.conversation is None:
         return f"{config.confinement.value} (put in force, and verified, when a session is opened)"
     return now.conversation.confinement
+
+
+def _history(config: Config, problem: str | None) -> str:
+    if not config.history:
+        return "off"
+    return f"NOT KEPT: {problem}" if problem else "kept (`codex-fusion log`)"
 
 
 def _allowed(config: Config) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, TextIO
 
@@ -122,9 +123,12 @@ class _Rich(Screen):
 
     def __init__(self, out: TextIO) -> None:
         from rich.console import Console
+        from rich.theme import Theme
 
         super().__init__(out)
-        self._console: Console = Console(file=out, markup=False, highlight=False, emoji=False)
+        # rich's own styles have a black ground, which is a hole in a light terminal.
+        theme = Theme({"markdown.code": "cyan", "markdown.code_block": ""})
+        self._console: Console = Console(file=out, markup=False, highlight=False, emoji=False, theme=theme)
         self._live: Live | None = None
 
     def say(
@@ -187,7 +191,8 @@ class _Rich(Screen):
     def forget(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with suppress(OSError):  # the terminal is gone, and the line with it
+                live.stop()
 
     def prompt(self, text: str) -> None:
         from rich.text import Text
@@ -218,7 +223,8 @@ def _rendered(text: str) -> RenderableType:
     from rich.markdown import Markdown
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("image")
-    shown = Markdown("", hyperlinks=False)  # a link's address is shown beside its text
+    # A link's address is shown beside its text; code has the terminal's own colours.
+    shown = Markdown("", hyperlinks=False, code_theme="ansi_dark")
     shown.markup = printable(text)
     shown.parsed = parser.parse(shown.markup)
     for token in shown.parsed:
@@ -226,6 +232,13 @@ def _rendered(text: str) -> RenderableType:
             if child.type == "softbreak":
                 child.type = "hardbreak"
     return shown
+
+
+def silence() -> None:
+    """Whoever read us has gone: the interpreter would still try to write what is left, and complain."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 a device is no path
+        for descriptor in (1, 2):
+            os.dup2(nowhere.fileno(), descriptor)
 
 
 def screen(out: TextIO) -> Screen:

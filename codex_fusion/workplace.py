@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from codex_fusion import nonce, paths, policy, wording
+from codex_fusion.archive import Archive
+from codex_fusion.chronicle import Chronicle
 from codex_fusion.driver import Judgement
 from codex_fusion.journal import Journal
 from codex_fusion.opening import AgentOpener
@@ -34,6 +36,8 @@ class Workplace:
     def __init__(self, config: Config, environ: Mapping[str, str], tasks: TaskGroup) -> None:
         self._config = config
         self._journal = Journal(config.log)
+        self._archive = Archive(environ) if config.history else None
+        self._chronicle = Chronicle(self._archive, str(config.workspace), self._journal)
         self._opener = AgentOpener(config, environ, tasks)
         folder = nonce.project_dir(environ, str(config.workspace))
         nonce_path = nonce.path(folder, environ)
@@ -44,6 +48,7 @@ class Workplace:
             journal=self._journal,
             limit_s=config.turn_timeout_s,
             nonce=Clears(nonce_path).read,
+            keep=self._chronicle.add,
         )
         self._service = Service(self._session, config.workspace, self._status)
 
@@ -72,4 +77,6 @@ class Workplace:
         return Judgement(decision.allowed, decision.reason, wording.what(request))
 
     def _status(self) -> str:
-        return describe(self._config, self._session.snapshot(), self._journal.log_problem)
+        return describe(
+            self._config, self._session.snapshot(), self._journal.log_problem, self._chronicle.problem
+        )

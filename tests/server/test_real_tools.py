@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_fusion.archive import Archive
 from tests.server.conftest import git
 from tests.support.scripted_model import Fail, Patch, Run, Say, Think
 
@@ -230,3 +231,23 @@ async def test_a_failure_of_the_model_is_an_error_and_no_opinion(real: Real, sta
     assert result.is_error
     assert result.status == "failed"
     assert words in result.text
+
+
+async def test_a_debate_is_kept_round_by_round(real: Real) -> None:
+    real.model.script(Run("touch made", "please"), Say(OPEN), Say(CONSENSUS))
+    async with real.serving() as bench:
+        await bench.call("consult", question="the first question")
+        await bench.call("permit", decision="allow")
+        await bench.call("reply", message="it is shared")
+    archive = Archive({"XDG_STATE_HOME": real.environment["XDG_STATE_HOME"]})
+    (name,) = archive.ids()
+    kept = archive.read(name)
+    assert kept is not None
+    assert [(r.asked, r.verdict) for r in kept.rounds] == [
+        ("the first question", "open"),
+        ("it is shared", "consensus"),
+    ]
+    assert kept.rounds[0].decided[0].fate == "allowed by permit"
+    assert "touch made" in kept.rounds[0].decided[0].what
+    assert "codex-acp" in kept.agent
+    assert "strict" in kept.confinement

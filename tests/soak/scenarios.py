@@ -16,16 +16,21 @@ from pathlib import Path
 
 import anyio
 
-from tests.soak import turn_faults
-from tests.soak.agent_faults import FAULTS, Effect, Fault, makes_sense
+from tests.soak import agent_faults, client_faults, turn_faults
+from tests.soak.agent_faults import FAULTS, Effect, Fault
+from tests.soak.client_faults import CLIENT_FAULTS
 from tests.soak.inside import Clock, inside
 from tests.soak.points import POINTS, Point
-from tests.soak.world import Took
+from tests.soak.world import Took, World
 from tests.soak.residue import forget_peak, nothing_left, peak_memory_mb
 
 LIMIT_S = 60.0
 """Of a scenario on the real clock, however its own clock jumps."""
 HEAVY_LIMIT_S = 240.0
+WRAPPED = 0.15
+"""How often the agent runs one process further down, as by npx."""
+RACES = 0.4
+"""How often the turn goes on in the moment of the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +73,36 @@ class Scenario:
 
 
 async def _play_inside(point: Point, fault: Fault, rng: random.Random, folder: Path) -> Seen:
-    wrapped = fault.wrapped or (fault.effect is not Effect.ENDS and rng.random() < 0.15)
-    race = rng.random() < 0.4 and not fault.heavy
+    wrapped = fault.wrapped or (fault.effect is not Effect.ENDS and rng.random() < WRAPPED)
+    race = rng.random() < RACES and not fault.heavy
     async with inside(rng, folder, wrapped=wrapped) as world:
         await turn_faults.play(world, point, fault, race=race)
     return Seen(tuple(world.took))
 
 
+async def _play_client(
+    point: Point, play: Callable[[World, Point], Awaitable[None]], rng: random.Random, folder: Path
+) -> Seen:
+    async with inside(rng, folder, wrapped=rng.random() < WRAPPED) as world:
+        await point.reach(world)
+        await play(world, point)
+    return Seen(tuple(world.took))
+
+
 def _all() -> list[Scenario]:
-    return [
+    of_agents = [
         Scenario(fault.name, point.name, partial(_play_inside, point, fault), fault.heavy)
         for fault in FAULTS.values()
         for point in POINTS.values()
-        if makes_sense(fault, point.name)
+        if agent_faults.makes_sense(fault, point.name)
     ]
+    of_clients = [
+        Scenario(name, point.name, partial(_play_client, point, play))
+        for name, play in CLIENT_FAULTS.items()
+        for point in POINTS.values()
+        if client_faults.makes_sense(name, point.name)
+    ]
+    return [*of_agents, *of_clients]
 
 
 SCENARIOS = {scenario.name: scenario for scenario in _all()}

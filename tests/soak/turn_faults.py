@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,6 +17,8 @@ from tests.soak.world import GATE, REST, SO_FAR
 from tests.support.rogue_script import sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.soak.agent_faults import Fault
     from tests.soak.points import Point
     from tests.soak.world import Answer, Call, World
@@ -46,21 +49,32 @@ async def play(world: World, point: Point, fault: Fault, *, race: bool = False) 
         await _race(world, point, fault)
         await next_call_works(world)
         return
-    await _inject(world, fault, hears=point.name != "cancelling")
+    await _inject(world, fault)
     with world.timed("from the fault, or whatever ends the turn, to the next answer", NEXT_ANSWER_S):
         await _EFFECTS[fault.effect](world, point, fault)
         await next_call_works(world)
 
 
-async def _inject(world: World, fault: Fault, *, hears: bool = True) -> None:
-    """Have the agent do it. Not `hears`: it may be killed before it is done."""
+async def _inject(world: World, fault: Fault) -> None:
+    """Have the agent do it."""
     if not fault.actions:
         return
-    end = fault.actions[-1]["do"]
+    agent = world.agent()
     world.rogue.order(sequence(*fault.actions))
-    if hears and not fault.stuck:
-        event = "doing" if end in TERMINAL else "did"
-        await world.rogue.happens(event, do=end if end in TERMINAL else "sequence", limit_s=SAID_WITHIN_S)
+    if fault.stuck:
+        await world.rogue.happens("did", do=fault.actions[0]["do"])
+        return
+    async with anyio.create_task_group() as tasks:
+
+        async def first(wait: Callable[[], Awaitable[object]]) -> None:
+            await wait()
+            tasks.cancel_scope.cancel()
+
+        # In a turn that is cancelled, the agent may be killed before it is done.
+        tasks.start_soon(first, partial(world.gone, agent))
+        tasks.start_soon(
+            first, partial(world.rogue.happens, "did", do="sequence", limit_s=SAID_WITHIN_S)
+        )
     await world.jitter()
 
 
@@ -223,7 +237,8 @@ async def _reset(world: World, *, told: bool) -> None:
 
 async def _race(world: World, point: Point, fault: Fault) -> None:
     agent = world.agent()
-    await _inject(world, fault, hears=False)
+    world.rogue.order(sequence(*fault.actions))
+    await world.jitter()
     await point.go_on(world)
     if world.outstanding is None:
         world.outstanding = begin(world)

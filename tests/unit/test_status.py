@@ -83,7 +83,8 @@ def test_before_the_first_call_there_is_nothing_and_nothing_is_claimed() -> None
         "now: idle\n"
         "since the start: 0 turns, 0 tokens, 0 resets\n"
         "limits: 300 s of active work per turn\n"
-        "log: off"
+        "log: off\n"
+        "history: kept (`codex-fusion log`)"
     )
 
 
@@ -121,6 +122,7 @@ def test_in_the_middle_of_a_debate_everything_is_told() -> None:
         "since the start: 4 turns, 12,345 tokens, 1 reset\n"
         "limits: 90.5 s of active work per turn\n"
         "log: /var/log/x.jsonl\n"
+        "history: kept (`codex-fusion log`)\n"
         "\N{INFORMATION SOURCE}\ufe0f The config's hooks are set aside."
     )
 
@@ -203,6 +205,7 @@ def test_the_last_failure_is_told_with_what_codex_wrote_in_it() -> None:
     )
     assert describe(CONFIG, replace(NOTHING_YET, last=last), None).endswith(
         "log: off\n"
+        "history: kept (`codex-fusion log`)\n"
         "last turn: 2 (explore) timeout: Too slow.\n"
         "→ Ask for less.\n"
         "what Codex wrote in it:\n"
@@ -229,3 +232,8 @@ def test_only_a_failure_with_text_repeats_a_text(last: Outcome | None) -> None:
     text = describe(CONFIG, replace(NOTHING_YET, last=last), None)
     assert "what Codex wrote" not in text
     assert ("last turn" in text) == (last is not None and last.problem is not None)
+
+
+def test_a_debate_that_is_not_kept_is_told() -> None:
+    assert "history: NOT KEPT: the disk is full" in describe(CONFIG, NOTHING_YET, None, "the disk is full")
+    assert "history: off" in describe(replace(CONFIG, history=False), NOTHING_YET, None)

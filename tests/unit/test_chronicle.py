@@ -1,0 +1,115 @@
+"""Turns that ended become rounds of a debate, kept on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from codex_fusion.archive import Archive
+from codex_fusion.chronicle import Chronicle
+from codex_fusion.conversation import Brief
+from codex_fusion.journal import Journal
+from codex_fusion.outcome import Outcome, Status
+from codex_fusion.permissions import Permissions
+from codex_fusion.transcript import Transcript
+from codex_fusion.verdict import Verdict, VerdictState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from codex_fusion.conversation import Conversation
+    from codex_fusion.driver import RunningTurn
+
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Turn:
+    """As much of a turn that is over as the chronicle looks at."""
+
+    brief: Brief
+    result: Outcome
+    conversation: Conversation | None = None
+    transcript: Transcript = field(default_factory=Transcript)
+    permissions: Permissions = field(default_factory=lambda: Permissions(lambda: "r1"))
+
+    @property
+    def decided(self) -> dict[str, str]:
+        return self.permissions.fates
+
+    def outcome(self) -> Outcome:
+        return self.result
+
+
+def turn(number: int, tool: str, round_number: int | None) -> RunningTurn:
+    brief = Brief(number, tool, "the prompt", 300.0, round_number, asked=f"question {number}")
+    verdict = Verdict(VerdictState.OPEN, "a point") if round_number else None
+    ended = Turn(brief, Outcome(Status.ANSWERED, tool, number, text=f"answer {number}", verdict=verdict))
+    ended.transcript.note("runs `ls`")
+    return cast("RunningTurn", ended)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive({"XDG_STATE_HOME": str(tmp_path / "state")})
+
+
+@pytest.fixture
+def chronicle(archive: Archive) -> Chronicle:
+    return Chronicle(archive, "/ws", Journal(None))
+
+
+async def test_the_rounds_of_a_debate_are_kept_together(chronicle: Chronicle, archive: Archive) -> None:
+    await chronicle.add(turn(1, "consult", 1))
+    await chronicle.add(turn(2, "reply", 2))
+    (name,) = archive.ids()
+    kept = archive.read(name)
+    assert kept is not None
+    assert [(r.tool, r.asked, r.answer, r.verdict) for r in kept.rounds] == [
+        ("consult", "question 1", "answer 1", "open"),
+        ("reply", "question 2", "answer 2", "open"),
+    ]
+    assert kept.rounds[0].activity == ("runs `ls`",)
+
+
+async def test_a_new_question_begins_a_new_debate(chronicle: Chronicle, archive: Archive) -> None:
+    await chronicle.add(turn(1, "consult", 1))
+    await chronicle.add(turn(2, "brainstorm", 1))
+    assert len(archive.ids()) == 2
+
+
+async def test_an_exploration_stands_by_itself_and_ends_no_debate(
+    chronicle: Chronicle, archive: Archive
+) -> None:
+    await chronicle.add(turn(1, "consult", 1))
+    await chronicle.add(turn(2, "explore", None))
+    await chronicle.add(turn(3, "reply", 2))
+    assert sorted(len(kept.rounds) for name in archive.ids() if (kept := archive.read(name))) == [1, 2]
+
+
+async def test_a_fault_of_our_own_is_told_and_raised_to_nobody(
+    chronicle: Chronicle, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = turn(1, "consult", 1)
+    cast("Turn", broken).permissions = cast("Permissions", None)
+    await chronicle.add(broken)
+    assert "AttributeError" in capfd.readouterr().err
+
+
+async def test_nothing_is_kept_when_history_is_off(tmp_path: Path) -> None:
+    await Chronicle(None, "/ws", Journal(None)).add(turn(1, "consult", 1))
+    assert not (tmp_path / "state").exists()
+
+
+async def test_a_debate_that_cannot_be_kept_costs_nothing_and_is_told_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    chronicle = Chronicle(Archive({"XDG_STATE_HOME": str(tmp_path / "state")}), "/ws", Journal(None))
+    await chronicle.add(turn(1, "consult", 1))
+    await chronicle.add(turn(2, "reply", 2))
+    assert chronicle.problem is not None
+    assert capfd.readouterr().err.count("debate_not_kept") == 1
