@@ -47,6 +47,7 @@ class Service:
             given = tools.parse(name, arguments)
             match given:
                 case tools.Status():
+                    await self._session.heed_clear()
                     return Reply((self._status(),))
                 case tools.Reset():
                     return Reply((await self._session.reset(),))

@@ -105,9 +105,9 @@ class Session:
 
         :raises CallError: for a reply with no debate to continue; no turn is spent.
         """
-        await self._heed_nonce()
+        await self.heed_clear()
         async with self._admitted(viewer):
-            await self._heed_nonce()
+            await self.heed_clear()
             await self._previous_settled(viewer)
             if (busy := self._busy(ask.tool)) is not None:
                 return busy
@@ -119,10 +119,10 @@ class Session:
 
         :raises CallError: if there is nothing to decide, or not clearly one thing; nothing is changed.
         """
-        await self._heed_nonce()
+        await self.heed_clear()
         self._refuse_if_pointless(request)
         async with self._admitted(viewer):
-            await self._heed_nonce()
+            await self.heed_clear()
             self._refuse_if_pointless(request)
             await self._previous_settled(viewer)
             turn = self._turn
@@ -345,8 +345,8 @@ class Session:
         self._conversation = None
         return None
 
-    async def _heed_nonce(self) -> None:
-        """The hook writes a new nonce when a person clears the client's conversation."""
+    async def heed_clear(self) -> None:
+        """Drop Codex's context if a person cleared the client's: the hook writes a new nonce then."""
         value = self._read_nonce()
         if value is not None and value != self._nonce:
             self._nonce = value

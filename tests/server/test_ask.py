@@ -194,7 +194,7 @@ def test_with_a_text_from_stdin_the_person_is_still_asked(played: Played) -> Non
 def test_an_interrupt_in_mid_turn_leaves_nothing(played: Played, often: int) -> None:
     played.rogue.prompt(*STUBBORN, text("so far"), hang())
     with at_terminal(played, "q") as terminal:
-        played.rogue.wait_for("doing", do="hang")
+        played.rogue.wait_for("doing", limit_s=LIMIT_S, do="hang")
         terminal.press(INTERRUPT * often)
         assert ended(terminal, played) == 130
 
@@ -202,7 +202,7 @@ def test_an_interrupt_in_mid_turn_leaves_nothing(played: Played, often: int) -> 
 def test_an_interrupt_while_the_agent_starts_leaves_nothing(played: Played) -> None:
     played.rogue.on("initialize", *STUBBORN, hang())
     with at_terminal(played, "q") as terminal:
-        played.rogue.wait_for("doing", do="hang")
+        played.rogue.wait_for("doing", limit_s=LIMIT_S, do="hang")
         terminal.press(INTERRUPT)
         assert ended(terminal, played) == 130
 
@@ -219,7 +219,7 @@ def test_an_interrupt_at_a_prompt_leaves_nothing(played: Played) -> None:
 def test_a_terminal_that_is_closed_ends_it(played: Played) -> None:
     played.rogue.prompt(text("so far"), hang())
     with at_terminal(played, "q") as terminal:
-        played.rogue.wait_for("doing", do="hang")
+        played.rogue.wait_for("doing", limit_s=LIMIT_S, do="hang")
         terminal.hang_up()
         assert ended(terminal, played) == 128 + signal.SIGHUP
 
@@ -281,7 +281,7 @@ def test_a_termination_leaves_nothing(played: Played) -> None:
         cwd=played.workspace,
         env=environment(played),
     )
-    played.rogue.wait_for("doing", do="gate")
+    played.rogue.wait_for("doing", limit_s=LIMIT_S, do="gate")
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 128 + signal.SIGTERM

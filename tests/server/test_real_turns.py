@@ -140,3 +140,13 @@ async def test_clear_while_codex_waits_drops_the_paused_turn_before_a_permit_can
     assert permit.is_error
     assert "/clear" in permit.text
     assert not (real.workspace / "made").exists()
+
+
+async def test_status_after_a_clear_knows_of_it(real: Real) -> None:
+    real.model.script(Run("touch made", "please"))
+    async with real.serving() as bench:
+        await bench.call("consult", question="q")
+        clear(real, "clear")
+        status = await bench.call("status")
+    assert "no session" in status.text
+    assert "now: idle" in status.text
