@@ -48,7 +48,7 @@ async def examine(config: Config, environ: Mapping[str, str]) -> AsyncIterator[C
     async for check in _agent(config, environ):
         yield check
     yield _state_folder(environ)
-    yield _history(environ)
+    yield _history(environ) if config.history else ok("history", "off: no debate is kept")
     for check in await anyio.to_thread.run_sync(lambda: list(client_checks.examine(config, environ))):
         yield check
 

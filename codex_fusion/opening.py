@@ -6,6 +6,7 @@ Nothing is prompted in a session whose confinement was not read back as it was a
 from __future__ import annotations
 
 import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import anyio.to_thread
 
 from codex_fusion import confinement, launch, nonce, surroundings
 from codex_fusion.conversation import Conversation
-from codex_fusion.errors import AgentError, AgentStartError, alone
+from codex_fusion.errors import AgentError, AgentStartError, ConfinementError, alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -157,6 +158,11 @@ async def _prove_sandbox(plan: Plan, around: Surroundings) -> None:
         return
     from codex_fusion import probe
 
-    tried = await anyio.to_thread.run_sync(probe.try_sandbox, plan, around, abandon_on_cancel=True)
+    try:
+        tried = await anyio.to_thread.run_sync(probe.try_sandbox, plan, around, abandon_on_cancel=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        what = f"Codex's sandbox could not be tried, so nothing was asked: {error}."
+        remedy = "Check CODEX_PATH, if it is set: it must lead to Codex. Then run `codex-fusion doctor`."
+        raise ConfinementError(what, remedy) from error
     if error := probe.judge(plan, tried):
         raise error

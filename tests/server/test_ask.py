@@ -238,6 +238,21 @@ def test_a_pipe_gets_the_answer_alone(played: Played) -> None:
     played.rogue.wait_until_gone()
 
 
+def test_what_was_asked_is_in_the_log(played: Played) -> None:
+    played.rogue.prompt(text(OPEN))
+    assert in_pipe(played, "Is it safe to retry?").returncode == 0
+    logged = subprocess.run(
+        (sys.executable, "-m", "codex_fusion.cli", "log"),
+        capture_output=True,
+        text=True,
+        cwd=played.workspace,
+        env=environment(played),
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert " 1 round   open       Is it safe to retry?" in logged.stdout
+
+
 def test_the_question_comes_from_stdin(played: Played) -> None:
     played.rogue.prompt(text(OPEN))
     assert in_pipe(played, "--tool", "review_plan", "-", stdin="first this, then that").returncode == 0

@@ -170,6 +170,12 @@ def test_a_history_that_can_not_be_kept_is_advice(played: Played) -> None:
     assert check["remedy"]
 
 
+def test_a_history_that_is_off_is_said_and_no_folder_is_made(played: Played) -> None:
+    done = doctor(played.workspace, played.environment | {"CODEX_FUSION_HISTORY": "off"})
+    assert "ok      history: off" in done.stdout
+    assert not list(played.workspace.parent.glob("home/state/*/debates"))
+
+
 def test_a_hook_that_does_not_fire_turns_it_red(played: Played) -> None:
     settings = played.workspace.parent / "home" / ".claude" / "settings.json"
     settings.parent.mkdir()

@@ -150,3 +150,12 @@ async def test_status_after_a_clear_knows_of_it(real: Real) -> None:
         status = await bench.call("status")
     assert "no session" in status.text
     assert "now: idle" in status.text
+
+
+async def test_a_codex_path_that_leads_nowhere_is_named_and_nothing_is_asked(real: Real) -> None:
+    async with real.serving(CODEX_PATH="/nowhere/codex") as bench:
+        result = await bench.call("consult", question="q")
+    assert result.status == "failed"
+    assert "CODEX_PATH" in result.text
+    assert "codex-fusion's own" not in result.text
+    assert not real.model.requests

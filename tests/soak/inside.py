@@ -83,7 +83,7 @@ class Inside(World):
 
     def cancel(self, call: Call) -> None:
         """See `World`."""
-        call.cancelled = not call.done.is_set()
+        call.cancelled = call.cancelled or not call.done.is_set()
         self._scopes[call].cancel()
 
 

@@ -78,7 +78,7 @@ async def _inject(world: World, fault: Fault) -> None:
     await world.jitter()
 
 
-async def next_call_works(world: World) -> None:
+async def next_call_works(world: World) -> Answer:
     """What holds after every fault."""
     if world.queued is not None:
         answer = await world.queued.wait()
@@ -89,6 +89,7 @@ async def next_call_works(world: World) -> None:
     assert LATE not in answer.text
     assert "agent: running" in await world.status()
     check_answers(world.rogue)
+    return answer
 
 
 # --- what each effect looks like
