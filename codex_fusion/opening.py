@@ -164,5 +164,5 @@ async def _prove_sandbox(plan: Plan, around: Surroundings) -> None:
         what = f"Codex's sandbox could not be tried, so nothing was asked: {error}."
         remedy = "Check CODEX_PATH, if it is set: it must lead to Codex. Then run `codex-fusion doctor`."
         raise ConfinementError(what, remedy) from error
-    if error := probe.judge(plan, tried):
-        raise error
+    if problem := probe.judge(plan, tried):
+        raise problem

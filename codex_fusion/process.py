@@ -230,7 +230,7 @@ class Child:
             await self._ended.wait()
 
     def end_commands(self) -> None:
-        """SIGKILL to what descends from it outside of its group: Codex's commands, each in its own session."""
+        """SIGKILL to what descends from it outside of its group: Codex's commands have their own sessions."""
         descendants.kill(descendants.outside_group(descendants.read_table(), self.pid))
 
     def kill_now(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from codex_fusion import config as configuration
 from codex_fusion import tools
 from tests.support.bench import Bench, serving
 from tests.support.raw_mcp import ERAS, Era, RawMcp, read
+from tests.support.waiting import LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -157,3 +160,20 @@ def test_garbage_on_stdin_is_left_out_and_the_server_goes_on(tmp_path: Path) -> 
         assert client.rest() == []
         assert client.ended() == 0
         assert b"Traceback" not in client.stderr()
+
+
+def test_a_start_imports_nothing_that_only_a_call_needs(tmp_path: Path) -> None:
+    served = subprocess.run(
+        (sys.executable, "-X", "importtime", "-m", "codex_fusion.cli"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=tmp_path,
+        check=True,
+        timeout=LIMIT_S,
+        text=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in served.stderr.splitlines()}
+    assert "mcp.server.lowlevel.server" in imported
+    assert imported.isdisjoint({"acp", "structlog"})
+    ours = {name.partition(".")[2] for name in imported if name.startswith("codex_fusion.")}
+    assert ours <= {"config", "errors", "frames", "progress", "reporter", "server", "stdin", "tools"}
