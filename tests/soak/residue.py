@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from tests.support.children import children
 from tests.support.rogue_script import STANDING, STANDING_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.support.rogue import Rogue
 
@@ -37,6 +37,18 @@ def peak_memory_mb(pid: int | str = "self") -> float:
 def forget_peak() -> None:
     """Of this process, see proc(5)."""
     Path("/proc/self/clear_refs").write_text("5")
+
+
+def watchdogs(agent: Iterable[int]) -> list[str]:
+    """The watchdogs of these process groups that still run."""
+    groups = {str(pid).encode() for pid in agent}
+    commands = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = file.read_bytes().split(b"\0")
+            if b"codex-fusion-watchdog" in words and groups.intersection(words):
+                commands.append(str(file))
+    return commands
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,15 +48,16 @@ class Served(World):
         self._last = 0
         self._answered: set[int] = set()
         self._sending = anyio.Lock()
+        self.changed: Mapping[str, str | None] = {}
+        """Of the environment; None: unset."""
+        self.reading = True
         self.hung_up = anyio.Event()
         """Its output has ended."""
 
     # --- its process
 
-    async def start(
-        self, env: Mapping[str, str] | None = None, *, command: tuple[str, ...] = SERVER, greet: bool = True
-    ) -> None:
-        """Start it, as a client does. `env` None: what the rogue agent needs."""
+    async def start(self, *, command: tuple[str, ...] = SERVER) -> None:
+        """Start it, as a client does."""
         self.workspace.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)
         in_theirs, in_ours = os.pipe()
@@ -68,7 +69,7 @@ class Served(World):
                 stdout=out_theirs,
                 stderr=stderr,
                 cwd=self.workspace,
-                env={**self.environment, **(env or {})},
+                env=self.environment,
                 start_new_session=True,
             )
         os.close(in_theirs)
@@ -77,23 +78,24 @@ class Served(World):
         self.pid = self.process.pid
         self.ended = os.pidfd_open(self.pid)
         self.hung_up = anyio.Event()
+        self.reading = True
         self._tasks.start_soon(self._read)
-        if greet:
-            greeting = self._begin("initialize", GREETING)
-            await greeting.done.wait()
-            await self.send(method="notifications/initialized")
+        await self._begin("initialize", GREETING).wait()
+        await self.send(method="notifications/initialized")
 
     @property
     def environment(self) -> dict[str, str]:
         """All that the server gets."""
-        return {
+        env = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.home),
             "TMPDIR": str(self.temp()),
             "CODEX_FUSION_CONFINEMENT": "agent",
             "CODEX_FUSION_LOG": str(self.log),
             **self.rogue.env,
+            **self.changed,
         }
+        return {name: value for name, value in env.items() if value is not None}
 
     def temp(self) -> Path:
         """Its temp folder."""
@@ -132,7 +134,7 @@ class Served(World):
 
     async def _read(self) -> None:
         lines = LineReader(sys.maxsize)
-        while data := await self.stdout.receive():
+        while self.reading and (data := await self.stdout.receive()):
             for line in lines.feed(data):
                 self._take(json.loads(line))
         self.hung_up.set()
@@ -170,6 +172,13 @@ class Served(World):
     async def _send_quietly(self, message: dict[str, Any]) -> None:
         with suppress(OSError, anyio.ClosedResourceError):
             await self.send(**message)
+
+    async def begin_unanswered(self, tool: str) -> None:
+        """Make a call, and never look for the answer. Returns when it could not be sent."""
+        self._last += 1
+        message = {"id": self._last, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
+        with anyio.move_on_after(UNREAD_S):
+            await self._send_quietly(message)
 
     def cancel(self, call: Call) -> None:
         """See `World`."""
