@@ -65,6 +65,9 @@ def serve() -> int:
 
     gc.freeze()
     gc.enable()
+    if not (sys.stdin and sys.stdout):  # a parent closed them
+        sys.stderr.write("codex-fusion serves MCP on stdin and stdout, and they are closed.\n")
+        return 2
     if sys.stdin.isatty():
         sys.stderr.write(
             "codex-fusion serves MCP on stdin: an MCP client starts it. See `codex-fusion --help`.\n"

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,11 @@ from tests.soak.agent_faults import FAULTS, Effect, Fault
 from tests.soak.client_faults import CLIENT_FAULTS
 from tests.soak.inside import Clock, inside
 from tests.soak.points import POINTS, Point
+from tests.soak.served import Served, served
+from tests.soak.server_faults import SERVER_FAULTS
 from tests.soak.world import Took, World
-from tests.soak.residue import forget_peak, nothing_left, peak_memory_mb
+from tests.soak.residue import forget_peak, nothing_left, open_files, peak_memory_mb
+from tests.support.rogue import Rogue
 
 LIMIT_S = 60.0
 """Of a scenario on the real clock, however its own clock jumps."""
@@ -89,6 +92,70 @@ async def _play_client(
     return Seen(tuple(world.took))
 
 
+async def _play_served(
+    point: Point, play: Callable[[Served, Point], Awaitable[None]], rng: random.Random, folder: Path
+) -> Seen:
+    with Rogue(folder, wrapped=rng.random() < WRAPPED) as rogue:
+        async with served(rogue, rng, folder) as world:
+            await world.start()
+            await play(world, point)
+            files = open_files(world.pid)
+        await rogue.is_gone()
+    clean = await _clean_files(folder / "clean")
+    assert files == clean, f"The server has {files} files open, and a new one {clean}"
+    assert not list(world.temp().iterdir()), f"Left in the temp folder: {list(world.temp().iterdir())}"
+    return Seen(tuple(world.took), world.memory_mb)
+
+
+async def _clean_files(folder: Path) -> int:
+    """How many files a server has open to which nothing happened."""
+    if not _CLEAN:
+        folder.mkdir()
+        with Rogue(folder) as rogue:
+            async with served(rogue, random.Random(0), folder) as world:  # noqa: S311
+                await world.start()
+                await world.call("consult", question="Is it safe?")
+                _CLEAN.append(open_files(world.pid))
+    return _CLEAN[0]
+
+
+_CLEAN: list[int] = []
+
+
+async def _agent_fault(fault: Fault, world: Served, point: Point) -> None:
+    await turn_faults.play(world, point, fault)
+
+
+SERVED_AGENT_FAULTS = (
+    *("killed", "hangs-up", "stubborn", "frozen", "half-a-line", "fifty-asks", "late-update"),
+    *("stderr-100-mb", "line-200-mb", "junk-1-gb", "thoughts-1-gb", "flood", "flood-of-text"),
+    *("flood-of-requests", "requests-unread"),
+)
+"""Those that are tried with the whole server too: for what it needs of memory, and for what a client gets."""
+FEW_POINTS = ("opening", "mid-stream", "permission", "cancelling", "between")
+ANYWHERE = ("between",)
+AT = {"many-turns": ANYWHERE, "restart-storm": ("mid-stream", "permission", "between")}
+
+
+def _of_servers() -> Iterator[Scenario]:
+    for name, play in SERVER_FAULTS.items():
+        for point in AT.get(name, tuple(POINTS)):
+            yield Scenario(name, point, partial(_play_served, POINTS[point], play), name in SLOW)
+    for name, client_play in CLIENT_FAULTS.items():
+        for point in POINTS:
+            if client_faults.makes_sense(name, point):
+                play = partial(_play_served, POINTS[point], client_play)
+                yield Scenario(f"server-{name}", point, play)
+    for name in SERVED_AGENT_FAULTS:
+        for point in FEW_POINTS:
+            if agent_faults.makes_sense(FAULTS[name], point):
+                play = partial(_play_served, POINTS[point], partial(_agent_fault, FAULTS[name]))
+                yield Scenario(f"server-{name}", point, play, FAULTS[name].heavy)
+
+
+SLOW = ("many-turns", "machine-sleeps", "argument-of-50-mb", "disk-full", "unread-and-eof", "unread-and-sigterm")
+
+
 def _all() -> list[Scenario]:
     of_agents = [
         Scenario(fault.name, point.name, partial(_play_inside, point, fault), fault.heavy)
@@ -102,7 +169,7 @@ def _all() -> list[Scenario]:
         for point in POINTS.values()
         if client_faults.makes_sense(name, point.name)
     ]
-    return [*of_agents, *of_clients]
+    return [*of_agents, *of_clients, *_of_servers()]
 
 
 SCENARIOS = {scenario.name: scenario for scenario in _all()}

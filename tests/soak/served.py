@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tests.support.rogue import Rogue
 
 SERVER = (sys.executable, "-m", "codex_fusion.cli")
+FLOOD = 20_000
+STUCK_S = 1.0
+"""Whoever takes nothing for so long takes no more."""
 GREETING = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -103,6 +106,10 @@ class Served(World):
         folder.mkdir(exist_ok=True)
         return folder
 
+    def note_memory(self) -> None:
+        """While it runs."""
+        self.memory_mb = max(self.memory_mb, peak_memory_mb(self.pid))
+
     async def has_ended(self) -> int:
         """Wait until its process has; the exit code."""
         await anyio.wait_readable(self.ended)
@@ -115,7 +122,7 @@ class Served(World):
     async def release(self) -> None:
         """End it, if it still runs, and give up all that is held of it."""
         if self.process.poll() is None:
-            self.memory_mb = max(self.memory_mb, peak_memory_mb(self.pid))
+            self.note_memory()
             self.stdin.close()
             with anyio.move_on_after(10):
                 await anyio.wait_readable(self.ended)
@@ -173,12 +180,15 @@ class Served(World):
         with suppress(OSError, anyio.ClosedResourceError):
             await self.send(**message)
 
-    async def begin_unanswered(self, tool: str) -> None:
-        """Make a call, and never look for the answer. Returns when it could not be sent."""
-        self._last += 1
-        message = {"id": self._last, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
-        with anyio.move_on_after(UNREAD_S):
-            await self._send_quietly(message)
+    async def flood(self, tool: str) -> None:
+        """Read nothing any more, and make calls until the server takes no more."""
+        self.reading = False
+        for self._last in range(self._last + 1, self._last + FLOOD):
+            message = {"id": self._last, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
+            with anyio.move_on_after(STUCK_S) as scope:
+                await self._send_quietly(message)
+            if scope.cancelled_caught:
+                return
 
     def cancel(self, call: Call) -> None:
         """See `World`."""

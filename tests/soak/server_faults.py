@@ -34,7 +34,6 @@ GROUP_S = 2.0
 EOF_EXIT_S = 2.0
 CLAUDE = ((signal.SIGINT, 0.1), (signal.SIGTERM, 0.5), (signal.SIGKILL, 0.0))
 """What Claude Code 2.1 sends, and how long it waits before the next."""
-UNREAD = 3_000
 STUBBORN = 0.4
 """How often the agent ignores what should end it."""
 
@@ -45,6 +44,7 @@ async def _ends(world: Served, *, code: int | None, limit_s: float, end: Callabl
         world.rogue.order(sequence(ignore("SIGTERM"), ignore("EOF"), ignore("session/cancel")))
         await world.rogue.happens("did", do="sequence")
     agent = world.agent()
+    world.note_memory()
     await world.jitter()
     with world.timed("from the end of the server to the end of the agent's processes", GROUP_S):
         with world.timed("from the first signal, or the end of its input, to the server's exit", limit_s):
@@ -137,11 +137,9 @@ async def stdout_closed(world: Served, point: Point) -> None:
 def _unread(name: str) -> Play:
     async def play(world: Served, point: Point) -> None:
         await point.reach(world)
-        world.reading = False
+        await world.flood("status")
 
         async def end() -> None:
-            for _ in range(UNREAD):
-                await world.begin_unanswered("status")
             if name == "EOF":
                 world.hang_up()
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -182,3 +183,12 @@ def test_serving_imports_no_other_commands() -> None:
     }
     assert "mcp" in loaded
     assert loaded & unwanted == set()
+
+
+def test_serving_without_stdin_says_so_in_one_line() -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m codex_fusion.cli serve <&-"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "codex-fusion serves MCP on stdin and stdout, and they are closed.\n"
