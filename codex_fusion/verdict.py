@@ -39,7 +39,7 @@ _LINE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_FENCE = re.compile(r"[\s>]*+(?:(?:[*+-]|\d{1,9}[.)])\s++)?+(?P<marks>`{3,}+|~{3,}+)(?P<info>.*)")
+_FENCE = re.compile(r"[\s>]*+(?>(?:(?:[*+-]|\d{1,9}[.)])\s++)?)(?P<marks>`{3,}+|~{3,}+)(?P<info>.*)")
 _EMPHASIS = "*_`~"
 
 
