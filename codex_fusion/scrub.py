@@ -9,7 +9,8 @@ Why not a library: detect-secrets scans files line by line, brings requests and 
 than replaces; redact-secret is a beta with a native core; redactkit knows only the names of keys (late 2026).
 
 Every pattern takes linear time on any input: what repeats is bounded, or possessive (`++`) behind a fixed
-start; groups are atomic (`(?>…)`) instead, for Python 3.11.2 gets possessive groups wrong. And to scrub twice is to scrub once: nothing here takes `[redacted]` for a secret.
+start; groups are atomic (`(?>…)`) instead, for Python 3.11.2 gets possessive groups wrong. And to scrub twice
+is to scrub once: nothing here takes `[redacted]` for a secret.
 """
 
 from __future__ import annotations
