@@ -13,6 +13,8 @@ from tests.soak.scenarios import SCENARIOS, Measured, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.soak.world import Took
+
 MEMORY_LIMIT_MB = 200.0
 
 
@@ -88,13 +90,14 @@ def summarize(done: list[Measured], failed: int, lasted_s: float) -> None:
     if done:
         most = max(done, key=lambda measured: measured.memory_mb)
         lines.append(f"memory:    {most.memory_mb:.0f} MB at the peak ({most.name} seed {most.seed})")
-    slowest = {}
+    slowest: dict[str, tuple[Took, Measured]] = {}
     for measured in done:
         for took in measured.took:
             if took.what not in slowest or slowest[took.what][0].seconds < took.seconds:
                 slowest[took.what] = (took, measured)
     lines += [
-        f"slowest:   {took.seconds:.2f} s {what} ({measured.name} seed {measured.seed}; allowed {took.limit_s} s)"
+        f"slowest:   {took.seconds:.2f} s {what} "
+        f"({measured.name} seed {measured.seed}; allowed {took.limit_s} s)"
         for what, (took, measured) in slowest.items()
     ]
     sys.stdout.write("\n".join((*lines, "")))

@@ -89,6 +89,8 @@ _SILENT = (ignore("session/cancel"), ignore("SIGTERM"), ignore("EOF"))
 _THOUGHT = {"sessionUpdate": "agent_thought_chunk", "content": {"type": "text", "text": "x" * 64_000}}
 _GIGABYTE: Action = {"do": "flood", "count": 15_700, "update": _THOUGHT}
 
+_BAD_IDS: tuple[object, ...] = ({}, [], None, 1.5, True, "?")
+
 FAULTS = {
     fault.name: fault
     for fault in (
@@ -105,12 +107,12 @@ FAULTS = {
         Fault("stubborn", Effect.STALLS, _SILENT),
         Fault("stubborn-in-wrapper", Effect.STALLS, _SILENT, wrapped=True),
         Fault("stubborn-child", Effect.STALLS, (spawn_child("stdout", own_session=True), *_SILENT)),
-        Fault("frozen", Effect.STALLS, (freeze(),)),
+        Fault("frozen", Effect.STALLS, (freeze(),), stuck=True),
         Fault("unread", Effect.STALLS, (stop_reading(),)),
         Fault("half-a-line", Effect.STALLS, (half_line(),), loses=True),
         _passes("not-json", not_json()),
         _passes("array", array()),
-        _passes("bad-ids", *(bad_id(value) for value in ({}, [], None, 1.5, True, "?"))),
+        _passes("bad-ids", *(bad_id(value) for value in _BAD_IDS)),
         _passes("unknown-request", unknown_method()),
         _passes("unknown-notification", unknown_method(request_id=None)),
         _passes("unknown-update", unknown_update()),
@@ -143,7 +145,7 @@ FAULTS = {
 
 
 def makes_sense(fault: Fault, point: str) -> bool:
-    """Does this fault at this point tell anything that another one doesn't?"""
+    """Whether this fault at this point tells anything that another one doesn't."""
     at = POINTS[point]
     # Without a session, and in a turn that ends, a request is turned down like one for another session.
     return fault.effect is not Effect.ASKS or not at.starting or fault.name == "one-ask"

@@ -23,7 +23,7 @@ async def cancels(world: World, point: Point) -> None:
         world.cancel(world.outstanding)
         await world.jitter()
     if point.paused:
-        assert "waits for `permit`" in await world.status()
+        await world.status(says="waits for `permit`")
         await _finish(world, point)
     await next_call_works(world)
 
@@ -94,7 +94,8 @@ async def resets_in_a_crowd(world: World, point: Point) -> None:
     crowd: list[Call] = []
     for n in range(12):
         tool = world.rng.choice(("reset", "explore", "status", "permit", "consult"))
-        arguments: dict[str, object] = {"permit": {"decision": "allow"}, "consult": _question(n + 1)}.get(tool, {})
+        given: dict[str, dict[str, object]] = {"permit": {"decision": "allow"}, "consult": _question(n + 1)}
+        arguments = given.get(tool, {})
         crowd.append(world.begin(tool, **arguments))
         if world.rng.random() < 0.3:
             await world.jitter()
@@ -133,5 +134,5 @@ CLIENT_FAULTS: dict[str, Callable[[World, Point], Awaitable[None]]] = {
 
 
 def makes_sense(fault: str, point: str) -> bool:
-    """Is there anything to do it to?"""
+    """Whether there is anything to do it to."""
     return fault != "permits-twice" or POINTS[point].paused > 0

@@ -26,12 +26,15 @@ def copy(source: int, sink: int) -> None:
 
 def main() -> int:
     """Until the server has ended."""
-    server = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    server = subprocess.Popen(
+        sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     assert server.stdin is not None
     assert server.stdout is not None
     sys.stderr.write(f"server={server.pid}\n")
     sys.stderr.flush()
-    threading.Thread(target=copy, args=(0, server.stdin.detach().detach().fileno()), daemon=True).start()
+    threading.Thread(target=copy, args=(0, os.dup(server.stdin.fileno())), daemon=True).start()
+    server.stdin.close()
     copy(server.stdout.fileno(), 1)
     return server.wait()
 

@@ -54,7 +54,7 @@ class Point:
 
     @property
     def starting(self) -> bool:
-        """Is there no session yet?"""
+        """Whether there is no session yet."""
         return self.name in ("handshake", "opening")
 
     async def reach(self, world: World) -> None:

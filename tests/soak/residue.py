@@ -74,7 +74,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def check_answers(rogue: Rogue) -> None:
-    """Each permission request was answered once, where its agent lived to hear it, and nothing standing granted."""
+    """Each request was answered once, where its agent lived to hear it, and nothing standing granted."""
     asked = Counter((record["start"], str(record["id"])) for record in rogue.log("asked"))
     answers = rogue.log("answer", known=True)
     answered = Counter((record["start"], str(record["id"])) for record in answers)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -21,11 +22,13 @@ from tests.soak.agent_faults import FAULTS, Effect, Fault
 from tests.soak.client_faults import CLIENT_FAULTS
 from tests.soak.inside import Clock, inside
 from tests.soak.points import POINTS, Point
+from tests.soak.residue import forget_peak, nothing_left, open_files, peak_memory_mb
 from tests.soak.served import Served, served
 from tests.soak.server_faults import SERVER_FAULTS
-from tests.soak.world import Took, World
-from tests.soak.residue import forget_peak, nothing_left, open_files, peak_memory_mb
 from tests.support.rogue import Rogue
+
+if TYPE_CHECKING:
+    from tests.soak.world import Took, World
 
 LIMIT_S = 60.0
 """Of a scenario on the real clock, however its own clock jumps."""
@@ -99,12 +102,19 @@ async def _play_served(
         async with served(rogue, rng, folder) as world:
             await world.start()
             await play(world, point)
-            files = open_files(world.pid)
+            await _files_are(await _clean_files(folder / "clean"), world)
         await rogue.is_gone()
-    clean = await _clean_files(folder / "clean")
-    assert files == clean, f"The server has {files} files open, and a new one {clean}"
     assert not list(world.temp().iterdir()), f"Left in the temp folder: {list(world.temp().iterdir())}"
     return Seen(tuple(world.took), world.memory_mb)
+
+
+async def _files_are(clean: int, world: Served) -> None:
+    """The server has so many files open, once a watchdog that is being started has been."""
+    for _ in range(50):
+        if open_files(world.pid) == clean:
+            return
+        await world.status()
+    raise AssertionError(f"The server has {open_files(world.pid)} files open, and a new one {clean}")
 
 
 async def _clean_files(folder: Path) -> int:
@@ -120,6 +130,11 @@ async def _clean_files(folder: Path) -> int:
 
 
 _CLEAN: list[int] = []
+
+
+async def _client_fault(play: Callable[[World, Point], Awaitable[None]], world: Served, point: Point) -> None:
+    await point.reach(world)
+    await play(world, point)
 
 
 async def _agent_fault(fault: Fault, world: Served, point: Point) -> None:
@@ -144,16 +159,23 @@ def _of_servers() -> Iterator[Scenario]:
     for name, client_play in CLIENT_FAULTS.items():
         for point in POINTS:
             if client_faults.makes_sense(name, point):
-                play = partial(_play_served, POINTS[point], client_play)
-                yield Scenario(f"server-{name}", point, play)
+                by_client = partial(_play_served, POINTS[point], partial(_client_fault, client_play))
+                yield Scenario(f"server-{name}", point, by_client)
     for name in SERVED_AGENT_FAULTS:
         for point in FEW_POINTS:
             if agent_faults.makes_sense(FAULTS[name], point):
-                play = partial(_play_served, POINTS[point], partial(_agent_fault, FAULTS[name]))
-                yield Scenario(f"server-{name}", point, play, FAULTS[name].heavy)
+                by_agent = partial(_play_served, POINTS[point], partial(_agent_fault, FAULTS[name]))
+                yield Scenario(f"server-{name}", point, by_agent, FAULTS[name].heavy)
 
 
-SLOW = ("many-turns", "machine-sleeps", "argument-of-50-mb", "disk-full", "unread-and-eof", "unread-and-sigterm")
+SLOW = (
+    "many-turns",
+    "machine-sleeps",
+    "argument-of-50-mb",
+    "disk-full",
+    "unread-and-eof",
+    "unread-and-sigterm",
+)
 
 
 def _all() -> list[Scenario]:
@@ -226,4 +248,3 @@ def _explain(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return "".join(traceback.format_exception(error))
-

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.rogue import Rogue
 
 SERVER = (sys.executable, "-m", "codex_fusion.cli")
-FLOOD = 20_000
+FLOOD = 1_000
 STUCK_S = 1.0
 """Whoever takes nothing for so long takes no more."""
 GREETING = {
@@ -164,7 +164,9 @@ class Served(World):
     def begin(self, tool: str, **arguments: object) -> Call:
         """See `World`."""
         return self._begin(
-            "tools/call", {"name": tool, "arguments": arguments, "_meta": {"progressToken": self._last + 1}}, tool
+            "tools/call",
+            {"name": tool, "arguments": arguments, "_meta": {"progressToken": self._last + 1}},
+            tool,
         )
 
     def _begin(self, method: str, params: dict[str, Any], tool: str = "") -> Call:
@@ -183,7 +185,8 @@ class Served(World):
     async def flood(self, tool: str) -> None:
         """Read nothing any more, and make calls until the server takes no more."""
         self.reading = False
-        for self._last in range(self._last + 1, self._last + FLOOD):
+        for number in range(self._last + 1, self._last + FLOOD):
+            self._last = number
             message = {"id": self._last, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
             with anyio.move_on_after(STUCK_S) as scope:
                 await self._send_quietly(message)
@@ -218,7 +221,7 @@ def _answer(message: dict[str, Any]) -> Answer:
 
 @asynccontextmanager
 async def served(rogue: Rogue, rng: Random, folder: Path) -> AsyncIterator[Served]:
-    """A server that was not started yet; in the end nothing of it is left, and it said nothing but protocol."""
+    """A server, not started yet; in the end nothing of it is left, and it said nothing but protocol."""
     async with anyio.create_task_group() as tasks:
         world = Served(rogue, rng, folder, tasks)
         try:

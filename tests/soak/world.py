@@ -1,4 +1,4 @@
-"""A codex-fusion with a rogue agent, and Claude's part in it: the same for the core alone and a whole server."""
+"""A codex-fusion with a rogue agent, and Claude's part in it: for the core alone and a whole server."""
 
 from __future__ import annotations
 
@@ -127,10 +127,11 @@ class World(ABC):
                     anyio.notify_closing(fd)
                     os.close(fd)
 
-    async def status(self, *, gone: bool = False) -> str:
+    async def status(self, *, says: str = "", gone: bool = False) -> str:
         """What `status` says. `gone`: the agent is, so it claims neither that it runs, nor that it waits."""
         answer = await self.call("status")
         assert not answer.is_error, answer.text
+        assert says in answer.text, answer.text
         if gone:
             assert "agent: running" not in answer.text, f"There is no agent:\n{answer.text}"
             assert "waits for `permit`" not in answer.text, f"Nobody waits:\n{answer.text}"
