@@ -124,9 +124,9 @@ def _help(parser: argparse.ArgumentParser, _options: argparse.Namespace) -> int:
 
 
 def _serve(_options: argparse.Namespace) -> int:
-    from codex_fusion import cli
+    from codex_fusion.serving import serve
 
-    return cli.serve()
+    return serve()
 
 
 def _demo(_options: argparse.Namespace) -> int:

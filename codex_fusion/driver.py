@@ -27,23 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from codex_fusion.conversation import Brief, Conversation, Viewer
-    from codex_fusion.events import PermissionRequest
     from codex_fusion.journal import Record
     from codex_fusion.outcome import OpenRequest, Outcome
+    from codex_fusion.permissions import Judge, Judgement
     from codex_fusion.transcript import Transcript
     from codex_fusion.turn import Effect, Event
 
-    Judge = Callable[[PermissionRequest], "Judgement"]
     Open = Callable[[Callable[[str], None]], Awaitable[Conversation]]
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The guardian's word on a request: allowed or to be asked, why, and what it is in one line."""
-
-    allowed: bool
-    why: str
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +177,13 @@ class RunningTurn:
             raise
         finally:
             self._guarded(self._answer_the_rest)
-            self._guarded(lambda: self._record.close(self))
+            self._guarded(self._close_record)
             self.closed.set()
             self._stir()
+
+    def _close_record(self) -> None:
+        mode = self.conversation.mode if self.conversation is not None else None
+        self._record.close(self.outcome(), mode, self.decided)
 
     async def _drive(self) -> None:
         try:

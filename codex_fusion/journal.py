@@ -21,9 +21,10 @@ from codex_fusion.events import ContextUse, Text, Thought
 from codex_fusion.scrub import scrub_value
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from codex_fusion.driver import RunningTurn
+    from codex_fusion.outcome import Outcome
 
 EVENTS_LIMIT = 5_000
 """Events kept of one turn; text that follows text is one event."""
@@ -136,9 +137,11 @@ class Record:
             self._events.append(last)
         last["text"].write(item.text)
 
-    def close(self, turn: RunningTurn) -> None:
-        """The turn is over: the canonical line, and the full record."""
-        outcome = turn.outcome()
+    def close(self, outcome: Outcome, mode: str | None, decided: Mapping[str, str]) -> None:
+        """The turn is over: the canonical line, and the full record.
+
+        `mode` is the confinement's in its session; `decided` tells what became of each request.
+        """
         fields: dict[str, Any] = {
             "turn": outcome.turn,
             "tool": outcome.tool,
@@ -150,8 +153,8 @@ class Record:
             "tokens": outcome.usage.total if outcome.usage else None,
             "session": outcome.session_id,
             "new_session": outcome.new_session,
-            "confinement": turn.conversation.mode if turn.conversation else None,
-            "decisions": ", ".join(f"{name} {fate}" for name, fate in turn.decided.items()) or None,
+            "confinement": mode,
+            "decisions": ", ".join(f"{name} {fate}" for name, fate in decided.items()) or None,
             "problem": outcome.problem.message if outcome.problem else None,
         }
         self.journal.line("turn", **{k: v for k, v in fields.items() if v is not None})
@@ -159,7 +162,7 @@ class Record:
             for entry in self._events:
                 if isinstance(entry.get("text"), StringIO):
                     entry["text"] = entry["text"].getvalue()
-            full = {"began": self._began, **fields, "decisions": dict(turn.decided)}
+            full = {"began": self._began, **fields, "decisions": dict(decided)}
             full |= {
                 name: _plain(getattr(outcome, name)) for name in ("usage", "context", "verdict", "problem")
             }

@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
     from codex_fusion.events import Asking, PermissionRequest
 
+    Judge = Callable[[PermissionRequest], "Judgement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The guardian's word on a request: allowed or to be asked, why, and what it is in one line."""
+
+    allowed: bool
+    why: str
+    what: str
+
 
 @dataclass(slots=True)
 class _Unanswered:

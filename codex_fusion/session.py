@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from codex_fusion.conversation import Opener, Viewer
-    from codex_fusion.driver import Judge
     from codex_fusion.journal import Journal
+    from codex_fusion.permissions import Judge
 
 NO_DEBATE = "There is no debate to continue: {why}."
 START_ONE = "Start one with `consult`, `review_plan`, `review_diff` or `brainstorm`."

@@ -10,9 +10,9 @@ import anyio
 from codex_fusion import nonce, paths, policy, wording
 from codex_fusion.archive import Archive
 from codex_fusion.chronicle import Chronicle
-from codex_fusion.driver import Judgement
 from codex_fusion.journal import Journal
 from codex_fusion.opening import AgentOpener
+from codex_fusion.permissions import Judgement
 from codex_fusion.scrub import scrub
 from codex_fusion.service import Reply, Service
 from codex_fusion.session import Session

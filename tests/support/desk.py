@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
 
-from codex_fusion.driver import Judgement
 from codex_fusion.journal import Journal
 from codex_fusion.outcome import Outcome, Status
+from codex_fusion.permissions import Judgement
 from codex_fusion.session import Ask, Session
 from tests.support.fake_agent import Changes, FakeOpener
 from tests.support.waiting import LIMIT_S

@@ -94,6 +94,23 @@ def heavy_imports(sources: dict[str, str], start: str) -> set[str]:
     return heavy
 
 
+def circle(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a ring, each the next one; empty: there is none."""
+    arrows = {module: sorted(imports(source) & sources.keys()) for module, source in sources.items()}
+    clear: set[str] = set()
+
+    def walk(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in clear:
+            return []
+        found = next(filter(None, (walk(name, [*path, module]) for name in arrows[module])), [])
+        clear.add(module)
+        return found
+
+    return next(filter(None, (walk(module, []) for module in arrows)), [])
+
+
 def sources_of(*folders: str) -> dict[str, str]:
     """Module name → source, of what is there."""
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
@@ -116,6 +133,10 @@ def test_each_protocol_library_has_its_one_importer() -> None:
 
 def test_pure_modules_import_nothing_that_does_io() -> None:
     assert impurities(sources_of(PACKAGE), pure_modules()) == set()
+
+
+def test_no_modules_import_each_other_in_a_ring() -> None:
+    assert circle(sources_of(PACKAGE)) == []
 
 
 def test_the_hook_needs_only_the_standard_library() -> None:
@@ -145,6 +166,12 @@ def test_the_checker_sees_every_form_of_import() -> None:
 def test_the_checker_sees_a_wrong_importer() -> None:
     sources = {f"{PACKAGE}.turn": "from acp.schema import X", f"{PACKAGE}.agent": "import acp, mcp.server"}
     assert wrong_importers(sources) == {f"{PACKAGE}.turn imports acp", f"{PACKAGE}.agent imports mcp"}
+
+
+def test_the_checker_sees_a_ring() -> None:
+    sources = {"top": "import a", "a": "import b, d", "b": "import c", "c": "import a, d", "d": ""}
+    assert circle(sources) == ["a", "b", "c", "a"]
+    assert circle({**sources, "c": "import d"}) == []
 
 
 def test_the_checker_sees_an_impure_module() -> None:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_fusion.conversation import Brief
-from codex_fusion.driver import RunningTurn
 from codex_fusion.errors import AgentStartError
 from codex_fusion.events import ContextUse, Notice, Text, Thought, ToolCall, ToolKind, ToolUpdate
-from codex_fusion.journal import EVENTS_LIMIT, FIELDS_LIMIT, TEXT_LIMIT, Journal, Record
-from codex_fusion.outcome import Status
-from tests.support.desk import asks_all_but_cat, at_work
+from codex_fusion.journal import EVENTS_LIMIT, FIELDS_LIMIT, TEXT_LIMIT, Journal
+from codex_fusion.outcome import Outcome, Status
+from tests.support.desk import at_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 KEY = "sk-" + "a1b2c3d4" * 6
+NOT_RUN = Outcome(Status.FAILED, "consult", 1)
 
 
 def told(capfd: pytest.CaptureFixture[str], event: str) -> list[str]:
@@ -36,19 +35,13 @@ def told(capfd: pytest.CaptureFixture[str], event: str) -> list[str]:
     return [line for line in err.splitlines() if f" event={event} " in line]
 
 
-def turn_of(record: Record) -> RunningTurn:
-    """A turn that was never run."""
-    brief = Brief(1, "consult", "a question", 60.0)
-    return RunningTurn(brief, judge=asks_all_but_cat, clock=float, request_id=str, record=record)
-
-
 def closed(log: Path, *items: object, prompt: str = "a question") -> dict[str, Any]:
     """The full record of a turn in which that happened."""
     journal = Journal(log)
     record = journal.record(prompt)
     for item in items:
         record.event(item, 1.0)
-    record.close(turn_of(record))
+    record.close(NOT_RUN, None, {})
     found: dict[str, Any] = json.loads(log.read_text())
     return found
 
@@ -215,7 +208,7 @@ def test_without_a_log_nothing_is_kept_and_nothing_written(tmp_path: Path) -> No
     journal = Journal(None)
     record = journal.record("a question")
     record.event(Text("x" * 100), 1.0)
-    record.close(turn_of(record))
+    record.close(NOT_RUN, None, {})
     assert list(tmp_path.iterdir()) == []
     assert journal.log_problem is None
 
@@ -295,7 +288,7 @@ async def test_a_log_that_can_not_be_written_is_told_once_and_fails_no_turn(
     for _ in range(2):
         record = journal.record("a question")
         record.event(Notice("x"), 1.0)
-        record.close(turn_of(record))
+        record.close(NOT_RUN, None, {})
     (line,) = told(capfd, "log_not_written")
     assert str(tmp_path / "log") in line
     assert journal.log_problem is not None

@@ -16,7 +16,7 @@ from tests.support.fake_agent import settle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from codex_fusion.driver import Judgement
+    from codex_fusion.permissions import Judgement
 
 pytestmark = pytest.mark.anyio
 
