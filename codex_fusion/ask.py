@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from codex_fusion.human import Caller, Means
 from codex_fusion.outcome import Status
 from codex_fusion.reporter import Reporter
 from codex_fusion.terminal import Tone, silence
@@ -93,7 +94,7 @@ async def ask(question: Question, config: Config, environ: Mapping[str, str], de
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope, redirect_stderr(recorded):
             tasks.start_soon(_end_on_signal, desk, scope)
-            workplace = Workplace(config, environ, tasks)
+            workplace = Workplace(config, environ, tasks, asker="You")
             try:
                 code = await _Conversation(workplace, desk).hold(question)
             finally:
@@ -137,14 +138,14 @@ class _Conversation:
             return Exit.NOT_PERMITTED
         return Exit.FAILED if reply.is_error else Exit.ANSWERED
 
-    async def _call(self, tool: str, arguments: Mapping[str, Any]) -> Reply:
+    async def _call(self, tool: str, arguments: Mapping[str, Any], means: Means = Means.KEYBOARD) -> Reply:
         async def send(_count: int, message: str) -> None:
             await self._desk.progress.progress(message)
 
         reporter = Reporter(send)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reporter.run)
-            reply = await self._workplace.call(tool, dict(arguments), reporter)
+            reply = await self._workplace.call(tool, dict(arguments), reporter, Caller(means))
             reporter.finish()
         self._desk.progress.forget()
         return reply
@@ -177,12 +178,13 @@ class _Conversation:
             self._desk.progress.say(reply.texts[0].rpartition(_HOW_TO_PERMIT)[0] or reply.texts[0])
         choice, note = await self._choose(asked, requests[0]["what"], many=len(requests) > 1)
         arguments = {"decision": choice.value, "request": asked, "note": note or None}
-        after = await self._call("permit", arguments)
+        means = Means.KEYBOARD if self._desk.keyboard is not None else Means.NOBODY
+        after = await self._call("permit", arguments, means)
         if after.is_error and after.turn is None:
             # It could not be allowed, or was withdrawn meanwhile: say so; what is open is denied, not left.
             self._desk.progress.say(after.texts[0], Tone.BAD)
             if choice is Choice.ALLOW:
-                after = await self._call("permit", arguments | {"decision": Choice.DENY.value})
+                after = await self._call("permit", arguments | {"decision": Choice.DENY.value}, means)
         return after
 
     async def _choose(self, asked: str, what: str, *, many: bool) -> tuple[Choice, str]:

@@ -40,6 +40,15 @@ class Confinement(StrEnum):
     """Whatever the agent does by itself."""
 
 
+class WhoPermits(StrEnum):
+    """Who decides what Codex asks for (`CODEX_FUSION_PERMIT`)."""
+
+    CLAUDE = "claude"
+    """Whoever calls the tool `permit` (the default)."""
+    HUMAN = "human"
+    """A person, who is asked at each call of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Allowances:
     """What the user opened ahead of time; each flag is exactly its own category."""
@@ -64,6 +73,7 @@ class Config:
     pass_env: tuple[str, ...] = ()
     history: bool = True
     """Whether debates are kept in the user's state folder."""
+    permit: WhoPermits = WhoPermits.CLAUDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,9 @@ def _workspace(value: str, around: _Surroundings) -> Path:
         raise _InvalidError(
             f"valid is the path of a folder that exists (a relative one starts in {around.cwd})"
         )
+    # Where desktop applications start their servers: nobody means it, and nothing would be outside of it.
+    if folder == folder.parent:
+        raise _InvalidError(f"that is {folder}, the whole disk; valid is the path of a project's folder")
     return folder
 
 
@@ -224,6 +237,13 @@ def _confinement(value: str, _: _Surroundings) -> Confinement:
         return Confinement(value.strip().lower())
     except ValueError as error:
         raise _InvalidError(f"valid is {', '.join(Confinement)}") from error
+
+
+def _permit(value: str, _: _Surroundings) -> WhoPermits:
+    try:
+        return WhoPermits(value.strip().lower())
+    except ValueError as error:
+        raise _InvalidError(f"valid is {', '.join(WhoPermits)}") from error
 
 
 def _read_roots(value: str, around: _Surroundings) -> tuple[Path, ...]:
@@ -326,6 +346,13 @@ VARIABLES = (
         "off: debates are not kept. They are kept in your state folder: 200 of them, for 30 days at most.",
         "history",
         _flag,
+    ),
+    Variable(
+        "CODEX_FUSION_PERMIT",
+        "claude",
+        "Who decides what Codex asks for: claude, or human (you are asked each time Claude calls `permit`).",
+        "permit",
+        _permit,
     ),
 )
 """Every variable there is: what `read` reads, and what the help and the documentation list."""

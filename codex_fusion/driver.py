@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from codex_fusion.conversation import Brief, Conversation, Viewer
     from codex_fusion.journal import Record
-    from codex_fusion.outcome import OpenRequest, Outcome
+    from codex_fusion.outcome import Decider, OpenRequest, Outcome
     from codex_fusion.permissions import Judge, Judgement
     from codex_fusion.transcript import Transcript
     from codex_fusion.turn import Effect, Event
@@ -134,10 +134,15 @@ class RunningTurn:
             if self.viewer is viewer:
                 self.viewer = NOBODY
 
-    def decide(self, request: str, *, allow: bool, note: str | None) -> None:
+    def decide(self, request: str, *, allow: bool, note: str | None, by: Decider) -> None:
         """Decide an open request, then wait with `settled` for what comes of it."""
         self._deciding = True
-        self._put(Decide(self.permissions.decide(request, allow=allow), allow, note))
+        self._put(Decide(self.permissions.decide(request, allow=allow, by=by), allow, note, by))
+
+    async def until_decided(self, request: str) -> None:
+        """Wait until the request is not open any more, whatever ended that."""
+        while request in self.open_requests:
+            await self._stirred.wait()
 
     def cancel(self, by: str) -> None:
         """End the turn; `closed` tells when it is over. More than one cancel is one."""
@@ -289,7 +294,7 @@ class RunningTurn:
             self._stir()  # withdrawn while the decision was on its way: it goes on without it
             return
         if not decision.allow:
-            self.permissions.deny(asked.what, decision.note)
+            self.permissions.deny(asked.what, decision.note, decision.by)
         word = "allowed" if decision.allow else "denied"
         note = f" — {decision.note}" if decision.note else ""
         self._show(self.transcript.note(f"{word} {asked.id}: {asked.what}{note}"))
@@ -333,7 +338,8 @@ class RunningTurn:
             case machine.Kill():
                 await self._kill()
             case machine.Close(ending):
-                if ending is not machine.Ending.ANSWERED and self.conversation is not None:
+                failed = ending is not machine.Ending.ANSWERED or self._account.problem is not None
+                if failed and self.conversation is not None:
                     self.conversation.agent.end_commands()
                 self._account.end(ending, self._cancelled_by)
 

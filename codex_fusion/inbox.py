@@ -14,7 +14,7 @@ from codex_fusion.events import Incoming
 
 if TYPE_CHECKING:
     from codex_fusion.conversation import Conversation
-    from codex_fusion.outcome import OpenRequest
+    from codex_fusion.outcome import Decider, OpenRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Decide:
     request: OpenRequest
     allow: bool
     note: str | None
+    by: Decider
 
 
 @dataclass(frozen=True, slots=True)

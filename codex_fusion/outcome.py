@@ -22,6 +22,16 @@ class Status(StrEnum):
     BUSY = "busy"
 
 
+class Decider(StrEnum):
+    """Who decided a permission request, as the records say it after "allowed by", "denied by"."""
+
+    CLAUDE = "Claude"
+    PERSON = "the person"
+    CONFIRMED = "Claude, with the person's yes"
+    """The client asked the person, by itself, whether Claude's call may be made."""
+    NOBODY = "codex-fusion: nobody was there to be asked"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
     """A permission request that waits for a decision; `why` is the policy's reason to ask."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from codex_fusion import policy, prompts
 from codex_fusion.events import OptionKind
-from codex_fusion.outcome import OpenRequest
+from codex_fusion.outcome import Decider, OpenRequest
 from codex_fusion.turn import Decision
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from codex_fusion.events import Asking, PermissionRequest
 
     Judge = Callable[[PermissionRequest], "Judgement"]
+
+
+FATES_LIMIT = 1_000
+"""Requests of a turn that are remembered once they are over: an agent may ask and take back for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,14 @@ class Permissions:
         """The name of the request with this key, if it was not answered yet."""
         return next((n for n, unanswered in self._unanswered.items() if unanswered.asking.key == key), None)
 
-    def decide(self, name: str, *, allow: bool) -> OpenRequest:
+    def decide(self, name: str, *, allow: bool, by: Decider) -> OpenRequest:
         """It was decided, and can't be decided a second time; what it was."""
-        self.fates[name] = "allowed by permit" if allow else "denied by permit"
+        self.fates[name] = f"{'allowed' if allow else 'denied'} by {by}"
         return self.open.pop(name)
 
-    def deny(self, what: str, note: str | None) -> None:
+    def deny(self, what: str, note: str | None, by: Decider) -> None:
         """Keep a denial for the prompt that tells of it."""
-        self._denials.append(prompts.Denial(what, note))
+        self._denials.append(prompts.Denial(what, note, by_person=by is Decider.PERSON))
 
     def answer(self, name: str, decision: Decision, fate: str) -> tuple[int, str | None]:
         """Its one answer: a key, and the option to choose, None for "cancelled" (which is its `fate`)."""
@@ -80,6 +84,10 @@ class Permissions:
         self.open.pop(name, None)
         if decision is Decision.CANCEL:
             self.fates[name] = fate
+            while len(self.fates) > FATES_LIMIT:
+                oldest = next(iter(self.fates))
+                del self.fates[oldest]
+                self.asked.pop(oldest, None)
             if self._denials:
                 self._withdrawn.append(unanswered.what)
         return unanswered.asking.key, _option(unanswered.asking.request, decision)

@@ -105,10 +105,11 @@ Target = PastedDiff | SinceBase | OneCommit | Uncommitted
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """What Claude denied, and what Claude said to it."""
+    """What was denied, what was said to it, and whether Claude or the user did."""
 
     what: str
     note: str | None
+    by_person: bool = False
 
 
 def consult(question: str, context: str | None = None) -> str:
@@ -195,7 +196,8 @@ def denied(denials: Sequence[Denial], withdrawn: Sequence[str] = ()) -> str:
         (
             "task",
             (
-                "Claude denied what you requested, and it was not done. Do not attempt it another way.\n"
+                f"{_who(denials)} denied what you requested, and it was not done. "
+                "Do not attempt it another way.\n"
                 f"{asked_again if withdrawn else ''}"
                 "Go on with the original task and answer it without what was denied,\n"
                 "in the form it asked for. Say what you could not check for that reason."
@@ -205,7 +207,14 @@ def denied(denials: Sequence[Denial], withdrawn: Sequence[str] = ()) -> str:
 
 
 def _denial_lines(denial: Denial) -> tuple[str, ...]:
-    return (denial.what, f"Claude's note: {denial.note}") if _written(denial.note) else (denial.what,)
+    if not _written(denial.note):
+        return (denial.what,)
+    return denial.what, f"{'The user' if denial.by_person else 'Claude'}'s note: {denial.note}"
+
+
+def _who(denials: Sequence[Denial]) -> str:
+    people = {denial.by_person for denial in denials}
+    return "Claude and the user" if len(people) > 1 else ("The user" if True in people else "Claude")
 
 
 def _item(*parts: str) -> str:

@@ -32,15 +32,18 @@ def is_error(outcome: Outcome) -> bool:
     return outcome.status in _ERRORS
 
 
-def texts(outcome: Outcome) -> list[str]:
-    """The result's text blocks: what there is to say, then, apart from it, what was set aside."""
+def texts(outcome: Outcome, *, by_person: bool = False) -> list[str]:
+    """The result's text blocks: what there is to say, then, apart from it, what was set aside.
+
+    `by_person`: it is a person who decides what Codex asks for.
+    """
     match outcome.status:
         case Status.ANSWERED:
             main = f"{outcome.text}\n\n{footer(outcome)}"
         case Status.PERMISSION:
-            main = _pause(outcome)
+            main = _pause(outcome, by_person=by_person)
         case _:
-            main = _problem(outcome)
+            main = _problem(outcome, by_person=by_person)
     return [main, *(f"ℹ️ {notice}" for notice in outcome.notices)]  # noqa: RUF001 the sign is meant
 
 
@@ -68,26 +71,29 @@ def _next_move(state: VerdictState, round_number: int) -> str:
     return f"OPEN: push back with `reply` (round {round_number + 1}), or concede"
 
 
-def _pause(outcome: Outcome) -> str:
+def _pause(outcome: Outcome, *, by_person: bool) -> str:
     many = len(outcome.requests) > 1
     asks = f"he asks for {len(outcome.requests)} permissions" if many else "he asks for a permission"
     head = f"🔐 Codex paused in turn {outcome.turn} (`{outcome.tool}`): {asks}."
-    return "\n\n".join((head, *map(_request, outcome.requests), _how_to_answer(outcome.requests)))
+    how = _how_to_answer(outcome.requests, by_person=by_person)
+    return "\n\n".join((head, *map(request_text, outcome.requests), how))
 
 
-def _how_to_answer(requests: tuple[OpenRequest, ...]) -> str:
+def _how_to_answer(requests: tuple[OpenRequest, ...], *, by_person: bool) -> str:
     name = requests[0].id if requests else "…"
     call = f'`permit(decision="allow", request="{name}")`'
     which = "naming each `request` in turn" if len(requests) > 1 else call
+    person = "A person will be asked, and decides; yours is a proposal. " if by_person else ""
     return (
         f"Decide with `permit` ({which}): `allow` is for that one request only, "
-        "`deny` reaches Codex with your `note`. "
+        f"`deny` reaches Codex with your `note`. {person}"
         "Nothing of it runs before that, and the same turn goes on after it. "
         "(Claude Code refuses `permit` in plan mode: leave that first.)"
     )
 
 
-def _request(asked: OpenRequest) -> str:
+def request_text(asked: OpenRequest) -> str:
+    """An open request, whole, for whoever judges it."""
     tool = asked.request.tool
     lines = [f"**{asked.id}** — {asked.what}"]
     if tool.command is not None:
@@ -160,11 +166,12 @@ def fence(text: str, language: str = "") -> str:
     return f"{ticks}{language}\n{text}\n{ticks}"
 
 
-def _problem(outcome: Outcome) -> str:
+def _problem(outcome: Outcome, *, by_person: bool) -> str:
     problem = outcome.problem or Problem("There is no answer, and no reason is known.")
     parts = [f"✗ {explain(problem)}"]
     if outcome.requests:
-        parts += [*map(_request, outcome.requests), _how_to_answer(outcome.requests)]
+        how = _how_to_answer(outcome.requests, by_person=by_person)
+        parts += [*map(request_text, outcome.requests), how]
     if outcome.text:
         parts.append(f"What Codex wrote until then:\n\n{outcome.text}")
     if outcome.status is not Status.BUSY:

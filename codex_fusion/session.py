@@ -17,7 +17,7 @@ from codex_fusion import policy
 from codex_fusion.conversation import NOBODY, Brief, Conversation
 from codex_fusion.driver import RunningTurn
 from codex_fusion.errors import CallError
-from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
+from codex_fusion.outcome import Decider, OpenRequest, Outcome, Problem, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -114,23 +114,33 @@ class Session:
             turn = self._begin(ask)
             return await self._segment(turn, viewer)
 
-    async def permit(self, *, allow: bool, note: str | None, request: str | None, viewer: Viewer) -> Outcome:
+    async def permit(
+        self,
+        *,
+        allow: bool,
+        note: str | None,
+        request: str | None,
+        viewer: Viewer,
+        by: Decider = Decider.CLAUDE,
+    ) -> Outcome:
         """Decide an open request, and wait for what the same turn comes to.
 
         :raises CallError: if there is nothing to decide, or not clearly one thing; nothing is changed.
         """
-        await self.heed_clear()
-        self._refuse_if_pointless(request)
-        async with self._admitted(viewer):
-            await self.heed_clear()
-            self._refuse_if_pointless(request)
-            await self._previous_settled(viewer)
-            turn = self._turn
-            if turn is not None and turn.is_closed and not turn.reported:
-                return turn.report()  # it ended while it waited for this decision
+        async with self._decidable(request, viewer) as ended:
+            if ended is not None:
+                return ended
             turn, chosen = self._choose(request, allow=allow)
-            turn.decide(chosen, allow=allow, note=note)
+            turn.decide(chosen.id, allow=allow, note=note, by=by)
             return await self._segment(turn, viewer)
+
+    async def to_decide(self, request: str | None, viewer: Viewer) -> OpenRequest | Outcome:
+        """The open request that a permit would decide, or how its turn ended. Decides nothing.
+
+        :raises CallError: as `permit`.
+        """
+        async with self._decidable(request, viewer) as ended:
+            return ended or self._choose(request, allow=False)[1]
 
     async def reset(self) -> str:
         """Drop Codex's context. Takes no lock; a turn under way is cancelled. Says what was dropped."""
@@ -157,6 +167,19 @@ class Session:
         await self._opener.close()
 
     # Segments
+
+    @asynccontextmanager
+    async def _decidable(self, request: str | None, viewer: Viewer) -> AsyncIterator[Outcome | None]:
+        """Admitted, with nothing under way: the outcome of a turn that ended while it waited, or None."""
+        await self.heed_clear()
+        self._refuse_if_pointless(request)
+        async with self._admitted(viewer):
+            await self.heed_clear()
+            self._refuse_if_pointless(request)
+            await self._previous_settled(viewer)
+            turn = self._turn
+            over = turn is not None and turn.is_closed and not turn.reported
+            yield turn.report() if turn is not None and over else None
 
     @asynccontextmanager
     async def _admitted(self, viewer: Viewer) -> AsyncIterator[None]:
@@ -288,7 +311,7 @@ class Session:
         if turn is None or turn.is_closed or not turn.open_requests:
             raise CallError(f"There is nothing to permit: {self._why_nothing(turn)}.", "")
 
-    def _choose(self, request: str | None, *, allow: bool) -> tuple[RunningTurn, str]:
+    def _choose(self, request: str | None, *, allow: bool) -> tuple[RunningTurn, OpenRequest]:
         self._refuse_if_pointless(request)
         turn = self._turn
         if turn is None:  # pragma: no cover - refused above
@@ -304,7 +327,7 @@ class Session:
                 f"Request {name} can't be allowed: the agent offers no way to allow it only once.",
                 "Deny it; a standing permission is never given.",
             )
-        return turn, name
+        return turn, asked
 
     def _fate(self, request: str) -> str | None:
         current = self._turn.decided.get(request) if self._turn is not None else None

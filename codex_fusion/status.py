@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codex_fusion.config import Confinement
+from codex_fusion.config import Confinement, WhoPermits
 from codex_fusion.render import explain
+from codex_fusion.wording import duration
 
 if TYPE_CHECKING:
     from codex_fusion.config import Config
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PARTIAL_SHOWN = 2_000
 """Characters of a failed turn's text that `status` repeats: its call may never have been answered."""
+MINUTE_S = 60
+"""Seconds below which a limit is told to the fraction."""
 
 
 def describe(
@@ -26,10 +29,11 @@ def describe(
         f"agent: {_agent(now)}",
         f"confinement: {_confinement(config, now)}",
         f"allowed ahead of time: {_allowed(config)}",
+        f"who permits: {_permits(config)}",
         f"session: {_session(now)}",
         f"now: {_doing(now)}",
         f"since the start: {_count(now.turns, 'turn')}, {now.tokens:,} tokens, {_count(now.resets, 'reset')}",
-        f"limits: {config.turn_timeout_s:g} s of active work per turn",
+        f"limits: {_limit(config.turn_timeout_s)} of active work per turn",
         f"log: {config.log or 'off'}" + (f" (NOT WRITTEN: {log_problem})" if log_problem else ""),
         f"history: {_history(config, history_problem)}",
     ]
@@ -41,8 +45,7 @@ def _agent(now: Snapshot) -> str:
     if now.conversation is None:
         return "no session (the next call opens one)"
     if now.agent_alive:
-        about = ", ".join(word for word in (now.conversation.agent_name, now.conversation.model) if word)
-        return f"running ({about})" if about else "running"
+        return f"running ({now.conversation.about})" if now.conversation.about else "running"
     code = now.conversation.agent.returncode
     ended = f" (exit code {code})" if code is not None else ""
     return f"not running{ended}; the next call starts it anew"
@@ -73,19 +76,28 @@ def _allowed(config: Config) -> str:
         )
         if is_open
     ]
-    return ", ".join(opened) or "nothing: Claude is asked"
+    asked = "a person" if config.permit is WhoPermits.HUMAN else "Claude"
+    return ", ".join(opened) or f"nothing: {asked} is asked"
+
+
+def _permits(config: Config) -> str:
+    return "a person, at each `permit`" if config.permit is WhoPermits.HUMAN else "Claude"
 
 
 def _session(now: Snapshot) -> str:
     talk = now.conversation
     if talk is None:
         return "none"
-    parts = [f"{now.now - talk.opened_at:.0f} s old", _count(talk.turns, "turn")]
+    parts = [f"{duration(now.now - talk.opened_at)} old", _count(talk.turns, "turn")]
     if talk.round:
         parts.append(f"debate in round {talk.round}")
     if talk.context is not None and talk.context.size > 0:
         parts.append(f"context {100 * talk.context.used / talk.context.size:.0f}% full")
     return f"{talk.session_id}, {', '.join(parts)}"
+
+
+def _limit(seconds: float) -> str:
+    return duration(seconds) if seconds >= MINUTE_S else f"{seconds:g} s"
 
 
 def _doing(now: Snapshot) -> str:
@@ -103,8 +115,8 @@ def _turn(turn: RunningTurn, now: float) -> str:
     name = f"turn {turn.brief.number} ({turn.brief.tool})"
     if turn.paused and turn.paused_at is not None:
         asked = "; ".join(f"{r.id}: {r.what}" for r in turn.open_requests.values())
-        return f"{name} waits for `permit` for {now - turn.paused_at:.0f} s: {asked}"
-    return f"{name} is running for {now - turn.began_at:.0f} s; last: {turn.transcript.doing}"
+        return f"{name} waits for `permit` for {duration(now - turn.paused_at)}: {asked}"
+    return f"{name} is running for {duration(now - turn.began_at)}; last: {turn.transcript.doing}"
 
 
 def _last_failure(last: Outcome | None) -> list[str]:

@@ -11,23 +11,27 @@ import select
 import sys
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO
+from io import StringIO
+from itertools import accumulate
+from typing import TYPE_CHECKING, ClassVar, TextIO
 
 import anyio
+
+from codex_fusion.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.live import Live
 
 WIDTH = 100
 """Columns of running prose: longer lines are hard to read."""
+LAST_COLUMN = 24
+"""Columns that the last one of a table needs; with less it goes below."""
 PASTE_LIMIT = 1_000_000
 """Characters of one answer."""
 _CHUNK = 4096
-_JOINER = "\u200d"
-"""Between the parts of one emoji."""
 
 
 class Tone(Enum):
@@ -39,13 +43,6 @@ class Tone(Enum):
     GOOD = "green"
     ASKS = "bold yellow"
     BAD = "bold red"
-
-
-def printable(text: str) -> str:
-    """The text with every character that a terminal would obey, or hide, written out."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t\u00a0" or c == _JOINER else ascii(c)[1:-1] for c in text
-    )
 
 
 class Screen:
@@ -117,18 +114,27 @@ class Screen:
 
 
 class _Rich(Screen):
-    """A terminal. NO_COLOR is rich's to keep."""
+    """A terminal, or a pipe that wants its colours. NO_COLOR is rich's to keep."""
 
-    live = True
-
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, recorded: int | None = None) -> None:
         from rich.console import Console
         from rich.theme import Theme
 
         super().__init__(out)
+        self.live = recorded is None and out.isatty()
         # rich's own styles have a black ground, which is a hole in a light terminal.
         theme = Theme({"markdown.code": "cyan", "markdown.code_block": ""})
-        self._console: Console = Console(file=out, markup=False, highlight=False, emoji=False, theme=theme)
+        self.console: Console = Console(
+            file=out,
+            force_terminal=True,
+            markup=False,
+            highlight=False,
+            emoji=False,
+            theme=theme,
+            record=recorded is not None,
+            # A pipe has no width of its own.
+            width=recorded or (None if self.live or os.environ.get("COLUMNS") else WIDTH),
+        )
         self._live: Live | None = None
 
     def say(
@@ -160,25 +166,35 @@ class _Rich(Screen):
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         from rich.text import Text
 
-        cells = [[printable(cell) for cell in row] for row in rows]
-        lines = [list(heads), *cells]
-        widths = [max(Text(line[column]).cell_len for line in lines) for column in range(len(heads) - 1)]
+        lines = [list(heads), *([printable(cell) for cell in row] for row in rows)]
+        widths = [max(Text(line[column]).cell_len for line in lines) + 2 for column in range(len(heads) - 1)]
+        # Where there is no room for the last column, each row is two lines.
+        ends = list(accumulate(widths))
+        whole = self.console.width >= sum(widths) + LAST_COLUMN
+        first = len(heads) if whole else sum(end <= self.console.width + 2 for end in ends)
         for number, line in enumerate(lines):
-            shown = Text(style=Tone.PLAIN.value if number else Tone.FAINT.value)
-            for cell, width in zip(line, widths, strict=False):
-                shown.append(cell + " " * (width - Text(cell).cell_len + 2))
-            shown.append(line[-1])
-            shown.truncate(self._console.width, overflow="ellipsis")
-            self._print(shown)
+            style = Tone.PLAIN.value if number else Tone.FAINT.value
+            padded = [
+                cell + " " * (width - Text(cell).cell_len) for cell, width in zip(line, widths, strict=False)
+            ]
+            padded.append(line[-1])
+            for cells in filter(None, (padded[:first], padded[first:])):
+                shown = Text("".join(cells) if cells[0] is padded[0] else "  " + "".join(cells), style)
+                shown.rstrip()
+                shown.truncate(self.console.width, overflow="ellipsis")
+                self._print(shown)
 
     def running(self, line: str) -> None:
+        if not self.live:
+            super().running(line)
+            return
         from rich.live import Live
 
-        shown = _last_of(line, self._console)
+        shown = _last_of(line, self.console)
         if self._live is None:
             self._live = Live(
                 shown,
-                console=self._console,
+                console=self.console,
                 auto_refresh=False,
                 transient=True,
                 redirect_stdout=False,
@@ -189,6 +205,7 @@ class _Rich(Screen):
             self._live.update(shown, refresh=True)
 
     def forget(self) -> None:
+        super().forget()
         live, self._live = self._live, None
         if live is not None:
             with suppress(OSError):  # the terminal is gone, and the line with it
@@ -197,13 +214,20 @@ class _Rich(Screen):
     def prompt(self, text: str) -> None:
         from rich.text import Text
 
+        self._settle()
         self.forget()
-        self._console.print(Text(printable(text), Tone.ASKS.value), end="")
+        self.console.print(Text(printable(text), Tone.ASKS.value), end="")
         self._out.flush()
 
+    def _lines(self, text: str) -> None:
+        from rich.text import Text
+
+        self.console.print(Text(printable(text), Tone.FAINT.value))
+
     def _print(self, what: RenderableType, width: int | None = None) -> None:
+        self._settle()
         self.forget()
-        self._console.print(what, width=min(width or self._console.width, self._console.width))
+        self.console.print(what, width=min(width or self.console.width, self.console.width))
 
 
 def _last_of(line: str, console: Console) -> RenderableType:
@@ -220,11 +244,28 @@ def _last_of(line: str, console: Console) -> RenderableType:
 def _rendered(text: str) -> RenderableType:
     """Markdown as rich renders it, except that nothing is left out or joined: HTML, images, line breaks."""
     from markdown_it import MarkdownIt
-    from rich.markdown import Markdown
+    from rich.markdown import CodeBlock, Markdown, MarkdownElement
+    from rich.syntax import Syntax
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("image")
+
+    class Code(CodeBlock):
+        """Without the empty lines that rich puts around it."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            del console, options
+            code = str(self.text).rstrip()
+            yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(0, 1))
+
+    class Shown(Markdown):
+        elements: ClassVar[dict[str, type[MarkdownElement]]] = {
+            **Markdown.elements,
+            "fence": Code,
+            "code_block": Code,
+        }
+
     # A link's address is shown beside its text; code has the terminal's own colours.
-    shown = Markdown("", hyperlinks=False, code_theme="ansi_dark")
+    shown = Shown("", hyperlinks=False, code_theme="ansi_dark")
     shown.markup = printable(text)
     shown.parsed = parser.parse(shown.markup)
     for token in shown.parsed:
@@ -242,9 +283,16 @@ def silence() -> None:
 
 
 def screen(out: TextIO) -> Screen:
-    """The screen for a stream: rich on a terminal that can do more than print."""
-    capable = out.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    return _Rich(out) if capable else Screen(out)
+    """The screen for a stream: rich on a terminal that can do more than print, or with FORCE_COLOR."""
+    wanted = out.isatty() or os.environ.get("FORCE_COLOR", "")
+    capable = os.environ.get("TERM", "") not in ("dumb", "unknown")
+    return _Rich(out) if wanted and capable else Screen(out)
+
+
+def recorded(width: int) -> tuple[Screen, Console]:
+    """A screen of so many columns, and the console that keeps all that stays on it, for a picture."""
+    shown = _Rich(StringIO(), width)
+    return shown, shown.console
 
 
 class Keyboard:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from codex_fusion.config import Config, Confinement
+from codex_fusion.config import Config, Confinement, WhoPermits
 from codex_fusion.errors import CallError
 
 TEXT_LIMIT = 1_000_000
@@ -106,6 +106,13 @@ class Permit(Arguments):
         Text | None, Field(description="With `deny`, told to Codex: why, or what to do instead.")
     ] = None
     request: Annotated[Text | None, Field(description="Its id; needed when several are open.")] = None
+    what: Annotated[
+        Text | None,
+        Field(
+            description="For the person who is asked: the command, word for word; "
+            "where there is none, the line after the id."
+        ),
+    ] = None
 
 
 class Reset(Arguments):
@@ -204,23 +211,46 @@ TOOLS = (
     ),
 )
 
+_ASKED = "A person will be asked at each `permit`, and decides; yours is a proposal."
 _UNTOLD = ("title", "default", "anyOf", "pattern")
 """Of a field's schema: what only costs characters. That a text may not be blank needs no telling."""
 _BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
-def input_schema(tool: Tool) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, without what only costs characters."""
+def input_schema(tool: Tool, *, confirms: bool = False) -> dict[str, Any]:
+    """The JSON schema of a tool's arguments, without what only costs characters.
+
+    `confirms`: the client shows the person the arguments of `permit`, so they must say what it is about.
+    """
     schema = tool.arguments.model_json_schema()
     properties: dict[str, Any] = {}
     for name, field in schema.get("properties", {}).items():
+        if name == "what" and not confirms:
+            continue
         optional: dict[str, Any] = next((v for v in field.get("anyOf", ()) if v.get("type") != "null"), {})
         properties[name] = {k: v for k, v in {**optional, **field}.items() if k not in _UNTOLD}
         properties[name].get("items", {}).pop("pattern", None)
     result: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     if schema.get("required"):
-        result["required"] = schema["required"]
+        result["required"] = schema["required"] + ["what"] * ("what" in properties)
     return result
+
+
+def instructions(config: Config | None) -> str:
+    """What a client is told of all of it."""
+    return f"{INSTRUCTIONS} {_ASKED}" if asks_a_person(config) else INSTRUCTIONS
+
+
+def description(tool: Tool, config: Config | None) -> str:
+    """What a client is told of a tool."""
+    if tool.name == "permit" and asks_a_person(config):
+        return f"{tool.description} {_ASKED}"
+    return tool.description
+
+
+def asks_a_person(config: Config | None) -> bool:
+    """Whether a person decides what Codex asks for."""
+    return config is not None and config.permit is WhoPermits.HUMAN
 
 
 def hints(tool: Tool, config: Config | None) -> dict[str, bool]:

@@ -19,7 +19,10 @@ LINE = 200
 NAMES = 5
 """How many files a line names."""
 
+_JOINER = "\u200d"
+"""Between the parts of one emoji."""
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
+_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _VERBS = {ToolKind.DELETE: "delete", ToolKind.MOVE: "move"}
 _WRITES = frozenset({ToolKind.EDIT, ToolKind.DELETE, ToolKind.MOVE})
 
@@ -31,6 +34,13 @@ def one_line(text: str, limit: int = LINE) -> str:
     """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    """The text, lines and tabs kept, with all that a screen would obey, or hide, written out."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t\u00a0" or c == _JOINER else ascii(c)[1:-1] for c in text
+    )
 
 
 def names(paths: tuple[str, ...]) -> str:
@@ -73,3 +83,15 @@ def _other(tool: ToolCall) -> str:
     if tool.kind is ToolKind.SEARCH and tool.paths:
         return f"search in {names(tool.paths)}"
     return f"do what it calls “{title}”" if title else f"do something it does not name (kind: {tool.kind})"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, in its two largest units: "42 s", "3 min 7 s", "1 h 5 min", "2 days"."""
+    left = max(0, round(seconds))
+    first = next((index for index, (_, unit) in enumerate(_UNITS) if left >= unit), len(_UNITS) - 1)
+    told: list[str] = []
+    for name, unit in _UNITS[first : first + 2]:
+        count, left = divmod(left, unit)
+        if count or not told:
+            told.append(f"{count} {name}{'s' if name == 'day' and count > 1 else ''}")
+    return " ".join(told)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from codex_fusion.archive import Archive
 from codex_fusion.ask import NOBODY_NOTE, PERMIT_PROMPT, REPLY_PROMPT, Choice, read_choice
 from tests.support import processes
 from tests.support.rogue_script import (
@@ -46,8 +47,10 @@ def environment(played: Played, **extra: str) -> dict[str, str]:
 
 
 @contextmanager
-def at_terminal(played: Played, *arguments: str, command: tuple[str, ...] = COMMAND) -> Iterator[Terminal]:
-    with Terminal((*command, *arguments), played.workspace, environment(played)) as terminal:
+def at_terminal(
+    played: Played, *arguments: str, command: tuple[str, ...] = COMMAND, **extra: str
+) -> Iterator[Terminal]:
+    with Terminal((*command, *arguments), played.workspace, environment(played, **extra)) as terminal:
         yield terminal
 
 
@@ -73,6 +76,14 @@ def ended(terminal: Terminal, played: Played) -> int:
     assert "Traceback" not in terminal.text
     assert list(played.temp.iterdir()) == []
     return code
+
+
+def kept(played: Played) -> tuple[str, str]:
+    """Of the one debate that is kept: who asked, and what became of the first request."""
+    archive = Archive(environment(played))
+    [debate] = [archive.read(name) for name in archive.ids()]
+    assert debate is not None
+    return debate.asker, debate.rounds[0].decided[0].fate
 
 
 @pytest.mark.parametrize(
@@ -122,7 +133,7 @@ def test_a_whole_debate_with_a_permission(played: Played, tmp_path: Path) -> Non
 
 def test_a_denial_reaches_codex_with_its_note(played: Played) -> None:
     played.rogue.prompt(ask("rm -r build")).prompt(text(OPEN))
-    with at_terminal(played, "q") as terminal:
+    with at_terminal(played, "q", CODEX_FUSION_PERMIT="human") as terminal:
         terminal.shows("rm -r build")
         terminal.shows(PERMIT)
         terminal.submit("d use git clean -n")
@@ -130,7 +141,8 @@ def test_a_denial_reaches_codex_with_its_note(played: Played) -> None:
         terminal.shows(REPLY)
         terminal.press(END_OF_FILE)
         assert ended(terminal, played) == 0
-    assert "use git clean -n" in played.rogue.prompts()[-1]
+    assert "The user's note: use git clean -n" in played.rogue.prompts()[-1]
+    assert kept(played) == ("You", "denied by the person")
     assert [answer for _, answer in played.rogue.answers()] == ["cancel"]
 
 
@@ -269,6 +281,7 @@ def test_with_nobody_there_a_request_is_told_and_denied(played: Played) -> None:
     assert done.stdout.startswith(OPEN)
     assert [answer for _, answer in played.rogue.answers()] == ["cancel"]
     assert NOBODY_NOTE in played.rogue.prompts()[-1]
+    assert kept(played) == ("You", "denied by codex-fusion: nobody was there to be asked")
 
 
 def test_a_failure_is_told_on_stderr(played: Played) -> None:

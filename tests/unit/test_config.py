@@ -17,6 +17,7 @@ from codex_fusion.config import (
     Allowances,
     Config,
     Confinement,
+    WhoPermits,
     read,
 )
 from codex_fusion.errors import ConfigurationError
@@ -93,6 +94,7 @@ def test_everything_can_be_set_at_once() -> None:
         CONFINEMENT="read-only",
         READ_ROOTS=f"/opt/a{os.pathsep}/opt/b",
         PASS_ENV="FOO,BAR",  # noqa: S106 - names, not a password
+        PERMIT="human",
     )
     assert config == Config(
         workspace=Path("/disk/work"),
@@ -103,6 +105,7 @@ def test_everything_can_be_set_at_once() -> None:
         confinement=Confinement.READ_ONLY,
         read_roots=(Path("/opt/a"), Path("/opt/b")),
         pass_env=("FOO", "BAR"),
+        permit=WhoPermits.HUMAN,
     )
 
 
@@ -118,6 +121,7 @@ def test_all_problems_are_told_at_once_each_with_its_variable_its_value_and_what
         "CONFINEMENT": "loose",
         "READ_ROOTS": "opt/a",
         "PASS_ENV": "A-B",
+        "PERMIT": "me",
         "WORKSPACES": "/work",
     }
     told = problems(**wrong)
@@ -142,6 +146,10 @@ class TestTheWorkspace:
         assert "'nope'" in line
         assert "valid is the path of a folder that exists" in line
         assert "/start" in line
+
+    def test_the_whole_disk_is_no_workspace(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"WORKSPACE='\.': that is /, the whole disk"):
+            read({}, Path("/"))
 
     def test_that_may_not_be_looked_at_is_a_problem_not_a_crash(self) -> None:
         def refuse(path: Path) -> bool:
@@ -267,6 +275,17 @@ def test_the_confinement_is_one_of_three(value: str) -> None:
 @pytest.mark.parametrize("value", ["read_only", "none", "danger-full-access"])
 def test_another_confinement_is_a_problem(value: str) -> None:
     assert problem(CONFINEMENT=value).endswith("valid is strict, read-only, agent")
+
+
+@pytest.mark.parametrize("value", ["claude", "human", " Human "])
+def test_who_permits_is_claude_or_a_human(value: str) -> None:
+    assert configure(PERMIT=value).permit == value.strip().lower()
+    assert configure().permit is WhoPermits.CLAUDE
+
+
+@pytest.mark.parametrize("value", ["person", "on", "claude,human"])
+def test_nobody_else_permits(value: str) -> None:
+    assert problem(PERMIT=value).endswith("valid is claude, human")
 
 
 class TestTheReadRoots:

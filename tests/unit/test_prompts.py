@@ -316,6 +316,15 @@ def test_a_denial_with_nothing_withdrawn_speaks_of_nothing_withdrawn() -> None:
     assert "note" not in prompts.denied((Denial("run: make", "  "),))
 
 
+def test_denied_by_the_user() -> None:
+    by_user = Denial("run: make", "Too slow.", by_person=True)
+    assert "The user denied what you requested" in prompts.denied((by_user,))
+    assert "The user's note: Too slow." in prompts.denied((by_user,))
+    both = prompts.denied((by_user, Denial("edit a.py", "No.")))
+    assert "Claude and the user denied what you requested" in both
+    assert "Claude's note: No." in both
+
+
 def test_what_is_not_given_has_no_block() -> None:
     assert "<context>" not in prompts.consult("q")
     assert "<context>" not in prompts.review_plan("p", "  \n")

@@ -158,6 +158,16 @@ def test_a_pause_shows_the_request_in_full_and_how_to_answer() -> None:
     assert not render.is_error(PAUSED)
 
 
+def test_where_a_person_decides_a_pause_and_a_refusal_say_so() -> None:
+    asked = (
+        "`deny` reaches Codex with your `note`. A person will be asked, and decides; yours is a proposal. "
+    )
+    assert asked in render.texts(PAUSED, by_person=True)[0]
+    busy = replace(PAUSED, status=Status.BUSY, problem=Problem("Not asked."))
+    assert asked in render.texts(busy, by_person=True)[0]
+    assert asked not in render.texts(busy)[0]
+
+
 def test_a_pause_shows_all_requests_with_their_diffs() -> None:
     assert text_of(replace(PAUSED, requests=(COMMAND, EDIT))) == (
         "🔐 Codex paused in turn 3 (`review_diff`): he asks for 2 permissions.\n"

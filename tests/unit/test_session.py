@@ -69,12 +69,16 @@ async def test_what_was_set_aside_is_told_once_with_the_first_result(desk: Desk)
 async def test_a_failed_turn_is_no_answer_though_the_agent_ended_it_well(desk: Desk) -> None:
     call = desk.ask()
     prompt = await desk.prompt()
-    prompt.says("You've hit your usage limit.")
-    prompt.ends(failure=SessionFailure("limit", "usage limit"))
+    prompt.says("I begin to see.", "m1")
+    prompt.says("You've hit your usage limit.", "m2")
+    prompt.ends(failure=SessionFailure("limit", "You've hit your usage limit."))
     outcome = await call.outcome()
-    assert (outcome.status, outcome.text) == (Status.FAILED, "")
+    assert (outcome.status, outcome.text) == (Status.FAILED, "I begin to see."), "the failure is told once"
     assert outcome.problem is not None
     assert "usage limit" in outcome.problem.message
+    assert desk.agent.commands_ended == 1, "whatever it still runs is for nothing"
+    await desk.answered()
+    assert desk.agent.commands_ended == 1
 
 
 async def test_an_empty_turn_is_no_answer(desk: Desk) -> None:

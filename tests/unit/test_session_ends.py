@@ -12,7 +12,7 @@ from codex_fusion.conversation import NOBODY, Brief, Conversation
 from codex_fusion.driver import RunningTurn
 from codex_fusion.errors import CallError
 from codex_fusion.journal import Journal
-from codex_fusion.outcome import Status
+from codex_fusion.outcome import Decider, Status
 from tests.support.desk import asks_all_but_cat, at_work
 from tests.support.fake_agent import Changes, FakeAgent, Prompt, settle
 from tests.support.waiting import LIMIT_S
@@ -297,7 +297,7 @@ async def test_a_wait_for_a_decision_is_not_counted() -> None:
             await turn.settled(NOBODY)
             assert turn.paused
             bench.now += HOUR
-            turn.decide("r1", allow=True, note=None)
+            turn.decide("r1", allow=True, note=None, by=Decider.CLAUDE)
             await bench.agent.changes.until(lambda: bool(bench.agent.answered))
             bench.now += 20
             prompt.answers()

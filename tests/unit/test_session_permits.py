@@ -8,6 +8,7 @@ import pytest
 
 from codex_fusion.errors import CallError
 from codex_fusion.outcome import Status
+from codex_fusion.permissions import FATES_LIMIT
 from tests.support.fake_agent import NO, ONCE, STANDING, settle
 
 if TYPE_CHECKING:
@@ -213,6 +214,18 @@ async def test_what_is_withdrawn_while_another_waits_is_not_open_any_more(desk: 
     assert desk.agent.answered == [(1, None), (2, "yes")]
 
 
+async def test_of_requests_that_are_withdrawn_without_end_the_last_are_remembered(desk: Desk) -> None:
+    prompt, _ = await desk.paused("touch x")
+    turn = desk.session.snapshot().turn
+    assert turn is not None
+    for n in range(FATES_LIMIT + 100):
+        prompt.withdraws(prompt.asks(f"touch {n}"))
+    await desk.changes.until(lambda: len(desk.agent.answered) == FATES_LIMIT + 100)
+    assert len(turn.decided) == FATES_LIMIT
+    assert len(turn.permissions.asked) == FATES_LIMIT + 1, "the one that is open is among them"
+    assert list(turn.decided)[-1] == f"r{FATES_LIMIT + 101}"
+
+
 async def test_what_was_never_open_can_not_be_withdrawn(desk: Desk) -> None:
     prompt, paused = await desk.paused()
     prompt.withdraws(7)
@@ -227,7 +240,7 @@ async def test_what_was_never_open_can_not_be_withdrawn(desk: Desk) -> None:
 async def test_of_two_permits_at_once_the_first_decides_and_the_other_is_told_so_at_once(desk: Desk) -> None:
     prompt, _ = await desk.paused()
     first, second, third = desk.permit(), desk.permit(request="r1", allow=False), desk.permit()
-    assert "r1 can't be decided any more: it was allowed by permit" in await refused(second)
+    assert "r1 can't be decided any more: it was allowed by Claude" in await refused(second)
     assert "waits for no decision" in await refused(third)
     assert not first.over
     prompt.answers()
@@ -320,7 +333,7 @@ async def test_a_request_of_an_earlier_turn_is_still_remembered(desk: Desk) -> N
     await permit.outcome()
     await desk.paused("touch y")
     told = await refused(desk.permit(request="r1"))
-    assert "r1 can't be decided any more: it was denied by permit" in told
+    assert "r1 can't be decided any more: it was denied by Claude" in told
     assert "Open now: r2: touch y" in told
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from codex_fusion.config import Allowances, Config, Confinement
+from codex_fusion.config import Allowances, Config, Confinement, WhoPermits
 from codex_fusion.conversation import Brief, Conversation
 from codex_fusion.events import ContextUse, PermissionRequest, ToolCall
 from codex_fusion.outcome import OpenRequest, Outcome, Problem, Status
@@ -79,10 +79,11 @@ def test_before_the_first_call_there_is_nothing_and_nothing_is_claimed() -> None
         "agent: no session (the next call opens one)\n"
         "confinement: strict (put in force, and verified, when a session is opened)\n"
         "allowed ahead of time: nothing: Claude is asked\n"
+        "who permits: Claude\n"
         "session: none\n"
         "now: idle\n"
         "since the start: 0 turns, 0 tokens, 0 resets\n"
-        "limits: 300 s of active work per turn\n"
+        "limits: 5 min of active work per turn\n"
         "log: off\n"
         "history: kept (`codex-fusion log`)"
     )
@@ -92,7 +93,10 @@ def test_in_the_middle_of_a_debate_everything_is_told() -> None:
     conversation = replace(
         talk(),
         agent_name="codex-acp 2.6.0",
+        codex_version="0.170.0",
         model="gpt-6",
+        effort="high",
+        opened_at=1_000.0 - 3_905,
         notices=("The config's hooks are set aside.",),
         round=2,
         turns=3,
@@ -114,13 +118,14 @@ def test_in_the_middle_of_a_debate_everything_is_told() -> None:
     config = Config(workspace=Path("/ws"), log=Path("/var/log/x.jsonl"), turn_timeout_s=90.5)
     assert describe(config, now, None) == (
         "workspace: /ws\n"
-        "agent: running (codex-acp 2.6.0, gpt-6)\n"
+        "agent: running (codex-acp 2.6.0, Codex 0.170.0, model gpt-6, high effort)\n"
         "confinement: strict: nothing outside the workspace exists for Codex\n"
         "allowed ahead of time: nothing: Claude is asked\n"
-        "session: s1, 60 s old, 3 turns, debate in round 2, context 25% full\n"
+        "who permits: Claude\n"
+        "session: s1, 1 h 5 min old, 3 turns, debate in round 2, context 25% full\n"
         "now: turn 4 (consult) is running for 10 s; last: runs `make`; 1 call waiting\n"
         "since the start: 4 turns, 12,345 tokens, 1 reset\n"
-        "limits: 90.5 s of active work per turn\n"
+        "limits: 1 min 30 s of active work per turn\n"
         "log: /var/log/x.jsonl\n"
         "history: kept (`codex-fusion log`)\n"
         "\N{INFORMATION SOURCE}\ufe0f The config's hooks are set aside."
@@ -165,7 +170,11 @@ def test_what_is_allowed_ahead_of_time_is_named() -> None:
 
 def test_a_fresh_session_is_told_without_what_is_not_known() -> None:
     now = replace(NOTHING_YET, conversation=replace(talk(), turns=1, context=ContextUse(0, 0)))
-    assert told(now, "session") == "s1, 60 s old, 1 turn"
+    assert told(now, "session") == "s1, 1 min old, 1 turn"
+
+
+def test_a_limit_below_a_minute_is_told_to_the_fraction() -> None:
+    assert told(NOTHING_YET, "limits", replace(CONFIG, turn_timeout_s=0.5)) == "0.5 s of active work per turn"
 
 
 def test_a_pause_names_every_open_request_and_since_when() -> None:
@@ -237,3 +246,10 @@ def test_only_a_failure_with_text_repeats_a_text(last: Outcome | None) -> None:
 def test_a_debate_that_is_not_kept_is_told() -> None:
     assert "history: NOT KEPT: the disk is full" in describe(CONFIG, NOTHING_YET, None, "the disk is full")
     assert "history: off" in describe(replace(CONFIG, history=False), NOTHING_YET, None)
+
+
+def test_it_says_who_permits() -> None:
+    assert "who permits: Claude\n" in describe(CONFIG, NOTHING_YET, None)
+    human = describe(replace(CONFIG, permit=WhoPermits.HUMAN), NOTHING_YET, None)
+    assert "who permits: a person, at each `permit`\n" in human
+    assert "allowed ahead of time: nothing: a person is asked\n" in human

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_fusion.terminal import Keyboard, Screen, Tone, keyboard, printable, screen
+from codex_fusion.terminal import Keyboard, Screen, Tone, keyboard, screen
+from codex_fusion.wording import printable
 from tests.support.terminal import plain
 from tests.support.waiting import LIMIT_S
 
@@ -138,6 +139,41 @@ def test_no_color_is_kept(terminal: Pty, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "bad" in raw
 
 
+def test_force_color_gives_a_pipe_its_colours_and_no_live_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("COLUMNS")
+    out = StringIO()
+    shown = screen(out)
+    shown.running("first")
+    shown.running("last")
+    shown.say("bad " * 20, Tone.BAD)
+    shown.running("left out")
+    shown.forget()
+    shown.prompt("? ")
+    assert not shown.live
+    bad = ("bad " * 20).rstrip()
+    assert out.getvalue() == f"\x1b[2m   last\x1b[0m\n\x1b[1;31m{bad} \x1b[0m\n\x1b[1;33m? \x1b[0m"
+
+
+@pytest.mark.parametrize(("name", "value"), [("FORCE_COLOR", ""), ("TERM", "dumb")])
+def test_an_empty_force_color_is_none_and_a_dumb_terminal_stays_dumb(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv(name, value)
+    out = StringIO()
+    screen(out).say("bad", Tone.BAD)
+    assert out.getvalue() == "bad\n"
+
+
+def test_no_color_goes_before_force_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = StringIO()
+    screen(out).say("bad", Tone.GOOD)
+    assert out.getvalue() == "bad\n"
+
+
 def test_there_is_one_live_line_as_wide_as_the_terminal_and_it_goes_away(terminal: Pty) -> None:
     shown = screen(terminal.out)
     shown.running("first")
@@ -191,6 +227,25 @@ def test_a_table_is_cut_at_the_right(terminal: Pty) -> None:
     assert "20260101" in text
     assert "…" in text
     assert max(map(len, text.splitlines())) <= COLUMNS
+
+
+def test_a_table_that_is_too_wide_has_its_last_column_below(terminal: Pty) -> None:
+    heads, row = (
+        ("id", "began", "about"),
+        ("20260101", "2026-01-01 12:00 or a little later", "what it is about, and more"),
+    )
+    screen(terminal.out).table(heads, [row])
+    assert plain(terminal.raw).splitlines() == [
+        "id        began",
+        "  about",
+        "20260101  2026-01-01 12:00 or a little later",
+        "  what it is about, and more",
+    ]
+
+
+def test_a_block_of_code_has_no_empty_lines_around_it(terminal: Pty) -> None:
+    screen(terminal.out).markdown("a\n\n```python\nx = 1\n```\n\nb")
+    assert [line.strip() for line in plain(terminal.raw).splitlines()] == ["a", "", "x = 1", "", "b"]
 
 
 def test_markup_of_rich_is_text(terminal: Pty) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codex_fusion.config import Allowances, Config, Confinement
+from codex_fusion.config import Allowances, Config, Confinement, WhoPermits
 from codex_fusion.errors import CallError
 from codex_fusion.tools import (
     INSTRUCTIONS,
@@ -29,8 +29,10 @@ from codex_fusion.tools import (
     ReviewPlan,
     Status,
     Tool,
+    description,
     hints,
     input_schema,
+    instructions,
     parse,
 )
 
@@ -61,7 +63,7 @@ TAKES = {
     "brainstorm": "`brainstorm` takes `problem`, `constraints` (optional), `timeout_s` (optional).",
     "explore": "`explore` takes `focus` (optional), `paths` (optional), `timeout_s` (optional).",
     "reply": "`reply` takes `message`, `timeout_s` (optional).",
-    "permit": "`permit` takes `decision`, `note` (optional), `request` (optional).",
+    "permit": "`permit` takes `decision`, `note` (optional), `request` (optional), `what` (optional).",
     "reset": "`reset` takes no arguments.",
     "status": "`status` takes no arguments.",
 }
@@ -100,7 +102,28 @@ def test_all_definitions_together_are_short(config: Config | None) -> None:
 
 def test_a_client_shows_instructions_and_descriptions_whole() -> None:
     assert len(INSTRUCTIONS.encode()) <= 2_048
-    assert all(len(tool.description.encode()) <= 2_048 for tool in TOOLS)
+    human = Config(Path("/ws"), permit=WhoPermits.HUMAN)
+    assert len(instructions(human).encode()) <= 2_048
+    assert all(len(description(tool, human).encode()) <= 2_048 for tool in TOOLS)
+
+
+def test_that_a_person_is_asked_is_told_where_it_is_so_and_nowhere_else() -> None:
+    human = Config(Path("/ws"), permit=WhoPermits.HUMAN)
+    told = "A person will be asked at each `permit`"
+    assert told in instructions(human)
+    assert [tool.name for tool in TOOLS if told in description(tool, human)] == ["permit"]
+    for config in (None, Config(Path("/ws"))):
+        assert instructions(config) == INSTRUCTIONS
+        assert all(description(tool, config) == tool.description for tool in TOOLS)
+
+
+def test_only_where_the_client_shows_a_person_the_call_it_must_say_what_is_asked() -> None:
+    permit = tool_named("permit")
+    assert "what" not in input_schema(permit)["properties"]
+    confirmed = input_schema(permit, confirms=True)
+    assert "word for word" in confirmed["properties"]["what"]["description"]
+    assert confirmed["required"] == ["decision", "what"]
+    assert input_schema(tool_named("consult"), confirms=True) == input_schema(tool_named("consult"))
 
 
 def test_there_are_nine_tools() -> None:
@@ -146,7 +169,8 @@ def test_a_schema_tells_a_client_what_may_be_given_and_no_more() -> None:
 @pytest.mark.parametrize("tool", TOOLS, ids=NAMES)
 def test_a_schema_names_exactly_the_arguments_that_are_taken(tool: Tool) -> None:
     schema = input_schema(tool)
-    assert [*schema["properties"]] == re.findall(r"`(\w+)`", TAKES[tool.name])[1:]
+    taken = re.findall(r"`(\w+)`", TAKES[tool.name])[1:]
+    assert [*schema["properties"]] == [name for name in taken if name != "what"]
     assert schema.get("required", []) == [*SAMPLES[tool.name]]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 
 from codex_fusion.events import ToolKind
-from codex_fusion.wording import NAMES, one_line, what
+from codex_fusion.wording import NAMES, duration, one_line, what
 from tests.support.permission_requests import Case, cases, request
 
 
@@ -54,3 +55,22 @@ def test_what_is_asked_for_is_one_line_that_begins_with_a_verb(case: Case) -> No
     line = what(case.request)
     assert line.isprintable()
     assert line.split()[0] in {"run", "edit", "delete", "move", "read", "search", "fetch", "do"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-1, "0 s"),
+        (0.4, "0 s"),
+        (42, "42 s"),
+        (59.6, "1 min"),
+        (187, "3 min 7 s"),
+        (3_600, "1 h"),
+        (3_905, "1 h 5 min"),
+        (90_000, "1 day 1 h"),
+        (172_800, "2 days"),
+        (172_860, "2 days"),
+    ],
+)
+def test_a_time_is_told_in_its_two_largest_units(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
