@@ -61,6 +61,9 @@ class Account:
             self.problem = diagnosis.of_timeout(self._brief.limit_s, self.transcript.doing)
         elif ending is Ending.CANCELLED:
             self.problem = diagnosis.of_cancel(cancelled_by or "the agent itself")
+        if lost := self.transcript.text_dropped:
+            told = f"Codex wrote {lost:,} characters more than are taken of one turn: they are lost."
+            self.notices = (*self.notices, told)
         if self.conversation is not None and self.transcript.context is not None:
             self.conversation.context = self.transcript.context
 
@@ -90,6 +93,7 @@ class Account:
         answered = status is Status.ANSWERED
         text = self.transcript.answer if answered else self.transcript.written
         if self._result is not None and self._result.failure is not None:
-            text = ""  # the text of such a turn is the failure's own (codex-acp 2.6.0)
+            # An agent that we did not opt in with writes the failure as its last message (codex-acp 2.6.0).
+            text = text.removesuffix(self._result.failure.title).rstrip()
         found = verdict.read(text) if answered and self._brief.round is not None else None
         return replace(common, status=status, text=text, problem=self.problem, verdict=found)

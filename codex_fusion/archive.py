@@ -25,8 +25,10 @@ KEPT = 200
 """Debates; the oldest go first."""
 KEPT_S = 30 * 24 * 3600.0
 """Seconds after which a debate goes, however few there are."""
-FILE_LIMIT = 4_000_000
-"""Bytes of a file that is still read."""
+KEPT_BYTES = 100_000_000
+"""Of all files together; the oldest go first, the latest one stays."""
+FILE_LIMIT = 6 * debates.DEBATE_KEPT + 10_000_000
+"""Bytes of a file that is still read: as many as a debate can come to (a character is six bytes at most)."""
 _ID = "%Y%m%d-%H%M%S"
 
 
@@ -49,10 +51,6 @@ class Archive:
         nonce.make_private(str(self._folder.parent))
         nonce.make_private(str(self._folder))
 
-    def new_id(self) -> str:
-        """A name for a debate that begins now; in order of time."""
-        return f"{time.strftime(_ID, time.gmtime())}-{secrets.token_hex(3)}"
-
     def add(self, debate: Debate, played: Round) -> Debate:
         """Keep the debate with one more round; returns it.
 
@@ -60,11 +58,11 @@ class Archive:
         """
         whole = debate.with_round(played)
         self.make_folder()
-        data = json.dumps(scrub_value(debates.to_json(whole)), ensure_ascii=False)
+        data = _data(whole)
         scratch = self._folder / f".{whole.id}-{os.getpid()}"
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
+            with os.fdopen(fd, "wb") as file:
                 file.write(data)
             scratch.replace(self._folder / f"{whole.id}.json")
         except OSError:
@@ -93,12 +91,41 @@ class Archive:
         except (OSError, ValueError):
             return None
 
+    def stamp(self, debate_id: str) -> tuple[int, int] | None:
+        """Changes when the debate's file does; None: there is none."""
+        try:
+            told = (self._folder / f"{debate_id}.json").stat()
+        except OSError:
+            return None
+        return told.st_mtime_ns, told.st_size
+
     def _prune(self) -> None:
         oldest = time.time() - KEPT_S
+        size = 0
         for number, name in enumerate(self.ids()):
             file = self._folder / f"{name}.json"
             try:
-                if number >= KEPT or file.stat().st_mtime < oldest:
+                told = file.stat()
+                size += told.st_size
+                if number >= KEPT or told.st_mtime < oldest or (number and size > KEPT_BYTES):
                     file.unlink()
             except OSError:
                 continue  # another server was faster
+
+
+def new_id() -> str:
+    """A name for a debate that begins now; in order of time."""
+    return f"{time.strftime(_ID, time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def as_kept(debate: Debate) -> Debate:
+    """The debate as it would come back from its file: keys and tokens taken out."""
+    kept = debates.from_json(json.loads(_data(debate)))
+    if kept is None:  # pragma: no cover - it keeps its form
+        raise AssertionError
+    return kept
+
+
+def _data(debate: Debate) -> bytes:
+    text = json.dumps(scrub_value(debates.to_json(debate)), ensure_ascii=False)
+    return text.encode("utf-8", "replace")  # half a character is none

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
+from codex_fusion.archive import new_id
 from codex_fusion.debates import Debate, Decided, Round
+from codex_fusion.long_answers import NOTICE_LIMIT
 
 if TYPE_CHECKING:
-    from codex_fusion.archive import Archive
     from codex_fusion.driver import RunningTurn
     from codex_fusion.journal import Journal
+    from codex_fusion.library import Library
+
+REMEMBERED = 100
+"""Turns of which it is known in which debate they are."""
 
 
 class Chronicle:
-    """Of one server: which debate is under way, and what is added to it. `archive` None keeps nothing."""
+    """Of one server: which debate is under way, and what is added to it."""
 
-    def __init__(self, archive: Archive | None, workspace: str, journal: Journal) -> None:
-        self._archive = archive
+    def __init__(self, library: Library, workspace: str, journal: Journal, asker: str = "Claude") -> None:
+        self._library = library
         self._workspace = workspace
         self._journal = journal
+        self._asker = asker
         self._debate: Debate | None = None
+        self._writing = anyio.Lock()
+        self._debate_of: OrderedDict[int, str] = OrderedDict()
         self.problem: str | None = None
         """Why the last round could not be kept, for `status`."""
 
     async def add(self, turn: RunningTurn) -> None:
-        """Keep a turn that is over. Raises nothing but a cancellation."""
-        if self._archive is None:
-            return
+        """Keep a turn that is over. Raises nothing but a cancellation.
+
+        Before it waits for anything the turn can be read: whoever waited for the turn's end comes after that.
+        """
         try:
-            await self._keep(self._archive, turn)
+            await self._keep(turn)
             self.problem = None
         except OSError as error:
             if self.problem is None:
@@ -40,23 +51,39 @@ class Chronicle:
         except Exception as error:  # noqa: BLE001 a debate that is not kept is no reason to fail
             self._journal.bug(error)
 
-    async def _keep(self, archive: Archive, turn: RunningTurn) -> None:
+    def debate_of(self, turn: int) -> str | None:
+        """The id of the debate that holds a turn that is over; None: nothing holds it."""
+        return self._debate_of.get(turn)
+
+    async def _keep(self, turn: RunningTurn) -> None:
         explored = turn.brief.round is None
         debate = self._debate
         if explored or debate is None or turn.brief.round == 1:
-            debate = Debate(archive.new_id(), self._workspace, *_held(turn))
+            debate = Debate(new_id(), self._workspace, *_held(turn), asker=self._asker)
         played = _round(turn)
+        whole = debate.with_round(played)
         if not explored:
-            self._debate = debate.with_round(played)  # also where it can't be written
-        # Not in the way of the next call: it writes a file.
-        await anyio.to_thread.run_sync(archive.add, debate, played)
+            self._debate = whole  # also where it can't be written
+        archive = self._library.archive
+        if archive is None and len(played.answer) <= NOTICE_LIMIT:
+            return  # no result can have cut it: nobody needs to be shown it again
+        self._library.hold(whole)
+        self._debate_of[turn.brief.number] = whole.id
+        if len(self._debate_of) > REMEMBERED:
+            self._debate_of.popitem(last=False)
+        if archive is None:
+            return
+        # Not in the way of the next call: it writes a file. One at a time, or an older round might come last.
+        async with self._writing:
+            await anyio.to_thread.run_sync(archive.add, debate, played)
+        self._library.let_go(whole)
 
 
 def _held(turn: RunningTurn) -> tuple[str, str]:
     talk = turn.conversation
     if talk is None:
         return "", ""
-    return ", ".join(word for word in (talk.agent_name, talk.model) if word), talk.confinement
+    return talk.about, talk.confinement
 
 
 def _round(turn: RunningTurn) -> Round:

@@ -61,13 +61,27 @@ class Conversation:
     confinement: str = ""
     """What is in force, in plain words."""
     agent_name: str = ""
+    """The agent's own name, and its version."""
+    codex_version: str = ""
     model: str = ""
+    effort: str = ""
     notices: tuple[str, ...] = ()
     """What was found and set aside when it was opened; told once, with its first result."""
     round: int = 0
     """Of the debate; 0: there is none to continue."""
     turns: int = 0
     context: ContextUse | None = None
+
+    @property
+    def about(self) -> str:
+        """Who answers, as far as it is known: the agent, Codex, the model and its effort."""
+        words = (
+            self.agent_name,
+            self.codex_version and f"Codex {self.codex_version}",
+            self.model and f"model {self.model}",
+            self.effort and f"{self.effort} effort",
+        )
+        return ", ".join(word for word in words if word)
 
 
 class Opener(Protocol):

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of the stored JSON. A file of another format is not read."""
-TEXT_KEPT = 200_000
-"""Characters kept of one question or answer."""
+TEXT_KEPT = 4_000_000
+"""Characters kept of one question or answer: as many as a turn takes of Codex's text."""
+DEBATE_KEPT = 10_000_000
+"""Characters kept of all rounds together, beyond which the first rounds are cut to their beginnings."""
+BEGINNING_KEPT = 2_000
+"""Characters kept of a question or answer of such a round; of its activity nothing."""
 ACTIVITY_KEPT = 200
 """Lines of activity kept of one round."""
 
@@ -44,6 +48,13 @@ class Round:
     activity: tuple[str, ...] = ()
     decided: tuple[Decided, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Characters of its texts."""
+        decisions = sum(len(d.what) + len(d.fate) for d in self.decided)
+        texts = len(self.asked) + len(self.answer) + len(self.point) + len(self.problem)
+        return texts + decisions + sum(map(len, self.activity))
+
 
 @dataclass(frozen=True, slots=True)
 class Debate:
@@ -54,6 +65,8 @@ class Debate:
     agent: str
     confinement: str
     rounds: tuple[Round, ...] = field(default=())
+    asker: str = "Claude"
+    """Who asked: Claude, or "You", who ran `codex-fusion ask`."""
 
     @property
     def began(self) -> float:
@@ -70,9 +83,26 @@ class Debate:
         )
         return first if len(first) <= TITLE else f"{first[: TITLE - 1]}…"
 
+    @property
+    def ended(self) -> str:
+        """How: the last round's verdict, or its status where there is none."""
+        return (self.rounds[-1].verdict or self.rounds[-1].status) if self.rounds else "empty"
+
+    @property
+    def size(self) -> int:
+        """Characters of all rounds together."""
+        return sum(played.size for played in self.rounds)
+
     def with_round(self, added: Round) -> Debate:
         """This debate, and one more round, cut to what is kept."""
-        return replace(self, rounds=(*self.rounds, _cut(added)))
+        rounds = [*self.rounds, _cut(added)]
+        size = sum(played.size for played in rounds)
+        for number, played in enumerate(rounds[:-1]):
+            if size <= DEBATE_KEPT:
+                break
+            rounds[number] = _beginnings(played)
+            size -= played.size - rounds[number].size
+        return replace(self, rounds=tuple(rounds))
 
 
 TITLE = 80
@@ -86,10 +116,15 @@ def _cut(whole: Round) -> Round:
     return replace(whole, asked=_shortened(whole.asked), answer=_shortened(whole.answer), activity=activity)
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= TEXT_KEPT:
+def _beginnings(whole: Round) -> Round:
+    asked, answer = _shortened(whole.asked, BEGINNING_KEPT), _shortened(whole.answer, BEGINNING_KEPT)
+    return replace(whole, asked=asked, answer=answer, activity=())
+
+
+def _shortened(text: str, kept: int = TEXT_KEPT) -> str:
+    if len(text) <= kept:
         return text
-    return f"{text[:TEXT_KEPT]}\n\n(… {len(text) - TEXT_KEPT:,} more characters are not kept)"
+    return f"{text[:kept]}\n\n(… {len(text) - kept:,} more characters are not kept)"
 
 
 def to_json(debate: Debate) -> dict[str, Any]:
@@ -104,7 +139,7 @@ def from_json(value: object) -> Debate | None:
     try:
         rounds = tuple(_round(r) for r in value["rounds"])
         texts = {name: str(value[name]) for name in ("id", "workspace", "agent", "confinement")}
-        return Debate(rounds=rounds, **texts)
+        return Debate(rounds=rounds, **texts, asker=str(value.get("asker", "Claude")))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -126,14 +161,14 @@ def to_markdown(debate: Debate, when: str) -> str:
     """The whole debate for a reader; `when` is its beginning, in the reader's words."""
     head = f"# {debate.title or 'A debate'}\n\n{when} · {debate.workspace} · {debate.agent or 'an agent'}"
     confined = f"\n\nHow Codex was held: {debate.confinement}" if debate.confinement else ""
-    rounds = (_round_markdown(number, played) for number, played in enumerate(debate.rounds, 1))
+    rounds = (_round_markdown(number, played, debate.asker) for number, played in enumerate(debate.rounds, 1))
     return "\n\n".join((head + confined, *rounds)) + "\n"
 
 
-def _round_markdown(number: int, played: Round) -> str:
+def _round_markdown(number: int, played: Round, asker: str) -> str:
     cost = f"{played.seconds:.1f} s, {played.tokens:,} tokens"
     parts = [f"## Round {number}: {played.tool} ({played.status}, {cost})"]
-    parts.append(f"### Claude asked\n\n{played.asked}")
+    parts.append(f"### {asker} asked\n\n{played.asked}")
     if played.activity:
         parts.append("### What Codex did\n\n" + "\n".join(f"- {line}" for line in played.activity))
     if played.decided:

@@ -69,14 +69,12 @@ def when(debate: Debate) -> str:
 
 
 def _row(debate: Debate) -> tuple[str, ...]:
-    last = debate.rounds[-1] if debate.rounds else None
-    end = (last.verdict or last.status) if last is not None else "empty"
     count = len(debate.rounds)
     return (
         debate.id,
         when(debate),
         f"{count:>2} round{' ' if count == 1 else 's'}",
-        f"{end:<9}",
+        f"{debate.ended:<9}",
         debate.title,
     )
 

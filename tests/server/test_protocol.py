@@ -176,4 +176,5 @@ def test_a_start_imports_nothing_that_only_a_call_needs(tmp_path: Path) -> None:
     assert "mcp.server.lowlevel.server" in imported
     assert imported.isdisjoint({"acp", "structlog"})
     ours = {name.partition(".")[2] for name in imported if name.startswith("codex_fusion.")}
-    assert ours <= {"config", "errors", "frames", "progress", "reporter", "server", "stdin", "tools"}
+    face = {"premises", "reporter", "resource_handlers", "server", "serving", "tool_handlers"}
+    assert ours <= face | {"config", "errors", "frames", "progress", "stderr", "stdin", "stdout", "tools"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codex_fusion.archive import Archive
+from codex_fusion.install import CODEX_ACP_VERSION, CODEX_VERSION
 from tests.server.conftest import git
 from tests.support.scripted_model import Fail, Patch, Run, Say, Think
 
@@ -131,8 +133,11 @@ async def test_status_starts_nothing_and_then_tells_what_is(real: Real) -> None:
         after = await bench.call("status")
     assert "no session" in before.text
     assert str(real.workspace) in before.text
-    assert "agent: running" in after.text
-    assert "debate in round 1" in after.text
+    versions = f"codex-acp {CODEX_ACP_VERSION}, Codex {CODEX_VERSION}, model gpt-5.5, medium effort)"
+    assert re.search(rf"^agent: running \(\S*{re.escape(versions)}$", after.text, re.MULTILINE), after.text
+    assert re.search(
+        r"^session: \S+, \d+ s old, 1 turn, debate in round 1, context 0% full$", after.text, re.MULTILINE
+    )
 
 
 async def test_an_escalation_pauses_and_allow_resumes_the_same_turn(real: Real) -> None:
@@ -187,7 +192,7 @@ async def test_two_requests_at_once_are_listed_and_each_is_decided(real: Real) -
         assert still.requests == [two]
         again = await bench.call("permit", decision="allow", request=one)
         assert again.is_error
-        assert "allowed by permit" in again.text
+        assert "allowed by Claude" in again.text
         answered = await bench.call("permit", decision="allow", request=two)
     assert answered.status == "answered"
     assert (real.workspace / "one").exists()
@@ -239,6 +244,8 @@ async def test_a_debate_is_kept_round_by_round(real: Real) -> None:
         await bench.call("consult", question="the first question")
         await bench.call("permit", decision="allow")
         await bench.call("reply", message="it is shared")
+        _, _, debate = (await bench.client.list_resources()).resources
+        (resource,) = (await bench.client.read_resource(debate.uri)).contents
     archive = Archive({"XDG_STATE_HOME": real.environment["XDG_STATE_HOME"]})
     (name,) = archive.ids()
     kept = archive.read(name)
@@ -247,7 +254,11 @@ async def test_a_debate_is_kept_round_by_round(real: Real) -> None:
         ("the first question", "open"),
         ("it is shared", "consensus"),
     ]
-    assert kept.rounds[0].decided[0].fate == "allowed by permit"
+    assert kept.rounds[0].decided[0].fate == "allowed by Claude"
     assert "touch made" in kept.rounds[0].decided[0].what
     assert "codex-acp" in kept.agent
     assert "strict" in kept.confinement
+    told = str(getattr(resource, "text"))  # noqa: B009 it could be a blob
+    assert re.search(r"^- r1: run `.*touch made.* — allowed by Claude$", told, re.MULTILINE)
+    for words in ("How Codex was held: strict", "the first question", "it is shared", "Verdict: CONSENSUS"):
+        assert words in told

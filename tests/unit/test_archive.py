@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from codex_fusion import archive as archives
+from codex_fusion import debates
 from codex_fusion.archive import Archive
 from codex_fusion.debates import FORMAT
 from tests.unit.test_debates import DEBATE, ROUND
@@ -58,13 +59,36 @@ def test_secrets_are_not_kept(archive: Archive) -> None:
     assert secret not in (archive.folder / f"{DEBATE.id}.json").read_text()
 
 
+def test_what_is_in_memory_reads_as_it_would_from_its_file(archive: Archive) -> None:
+    debate = replace(DEBATE, rounds=(replace(ROUND, asked="sk-" + "a1B2" * 12, answer="\ud800?"),))
+    (kept,) = archives.as_kept(debate).rounds
+    assert (kept.asked, kept.answer) == ("[redacted]", "??")
+    archive.add(EMPTY, debate.rounds[0])
+    assert archive.read(DEBATE.id) == archives.as_kept(debate)
+
+
+def test_a_file_has_a_stamp_that_changes_with_it(archive: Archive) -> None:
+    assert archive.stamp(DEBATE.id) is None
+    whole = archive.add(EMPTY, ROUND)
+    before = archive.stamp(DEBATE.id)
+    assert before == archive.stamp(DEBATE.id)
+    archive.add(whole, ROUND)
+    assert before != archive.stamp(DEBATE.id)
+
+
+def test_the_longest_debate_can_be_read_again(archive: Archive) -> None:
+    long = replace(ROUND, asked="\x00" * debates.TEXT_KEPT, answer="\x00" * debates.TEXT_KEPT)
+    whole = archive.add(archive.add(EMPTY, long), long)
+    assert archive.read(DEBATE.id) == whole
+
+
 def test_half_a_character_does_not_keep_a_debate_from_being_kept(archive: Archive) -> None:
     archive.add(EMPTY, replace(ROUND, asked="\ud800?"))
     assert archive.read(DEBATE.id) is not None
 
 
-def test_ids_are_in_the_order_of_time_and_differ(archive: Archive) -> None:
-    ids = [archive.new_id() for _ in range(5)]
+def test_ids_are_in_the_order_of_time_and_differ() -> None:
+    ids = [archives.new_id() for _ in range(5)]
     assert len(set(ids)) == 5
     assert [name[:15] for name in ids] == sorted(name[:15] for name in ids)
 
@@ -81,6 +105,16 @@ def test_the_oldest_go_when_there_are_too_many(archive: Archive) -> None:
     archive.add(replace(EMPTY, id="20260102-000000-aaaaaa"), ROUND)
     assert len(archive.ids()) == archives.KEPT
     assert "20260101-000000-aaaaaa" not in archive.ids()
+
+
+def test_the_oldest_go_when_all_together_are_too_large_but_never_the_latest(archive: Archive) -> None:
+    for day, size in (("01", 1), ("02", archives.KEPT_BYTES)):
+        os.truncate(put(archive, f"202601{day}-000000-aaaaaa"), size)
+    archive.add(replace(EMPTY, id="20260103-000000-aaaaaa"), ROUND)
+    assert archive.ids() == ["20260103-000000-aaaaaa"]
+    os.truncate(put(archive, "20260104-000000-aaaaaa"), archives.KEPT_BYTES + 1)
+    archive.add(replace(EMPTY, id="20260102-000000-aaaaaa"), ROUND)
+    assert archive.ids() == ["20260104-000000-aaaaaa"]
 
 
 def test_what_is_too_old_goes_however_few_there_are(archive: Archive) -> None:

@@ -46,13 +46,13 @@ def test_the_help_names_each_command_and_each_variable(
 ) -> None:
     assert ended(given) == 0
     said = capsys.readouterr().out
-    for name in ("serve", "setup", "doctor", "demo", "ask", "log"):
+    for name in ("serve", "setup", "doctor", "demo", "ask", "log", "hook"):
         assert f"\n    {name} " in said
     for variable in config.VARIABLES:
         assert f"{variable.name} " in said
 
 
-@pytest.mark.parametrize("name", ["serve", "setup", "doctor", "demo", "ask", "log"])
+@pytest.mark.parametrize("name", ["serve", "setup", "doctor", "demo", "ask", "log", "hook"])
 def test_each_command_has_a_help_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(name, "--help") == 0
     assert f"usage: codex-fusion {name}" in capsys.readouterr().out

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from codex_fusion.debates import (
     ACTIVITY_KEPT,
+    BEGINNING_KEPT,
+    DEBATE_KEPT,
     TEXT_KEPT,
     TITLE,
     Debate,
@@ -46,6 +48,16 @@ debates = st.builds(
 @given(debates)
 def test_what_was_stored_comes_back_the_same(debate: Debate) -> None:
     assert from_json(to_json(debate)) == debate
+
+
+def test_who_asked_is_kept_and_told_and_was_claude_where_nothing_says_so() -> None:
+    mine = replace(DEBATE, asker="You")
+    assert from_json(to_json(mine)) == mine
+    assert "### You asked" in to_markdown(mine, "now")
+    stored = to_json(mine)
+    del stored["asker"]
+    assert from_json(stored) == DEBATE
+    assert "### Claude asked" in to_markdown(DEBATE, "now")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +102,24 @@ def test_an_added_round_is_cut_to_what_is_kept_and_says_so() -> None:
     assert kept[1].asked == added.asked
     assert kept[1].answer == "a" * TEXT_KEPT + "\n\n(… 1 more characters are not kept)"
     assert kept[1].activity == ("(2 earlier lines are not kept)", *lines[2:])
+
+
+def test_a_debate_that_grows_too_long_keeps_of_its_first_rounds_only_how_they_began() -> None:
+    long = replace(ROUND, asked="q" * TEXT_KEPT, answer="a" * TEXT_KEPT, activity=("runs `ls`",))
+    decided = (Decided("r1", "run `ls`", "allowed"),)
+    kept = DEBATE.with_round(replace(long, decided=decided)).with_round(long).with_round(ROUND)
+    first, second, third, fourth = kept.rounds
+    assert (first, third, fourth) == (ROUND, long, ROUND)
+    assert second.asked.startswith("q" * BEGINNING_KEPT + "\n\n(… 3,998,000 more")
+    assert second.answer.startswith("a" * BEGINNING_KEPT + "\n\n(… 3,998,000 more")
+    assert (second.activity, second.decided) == ((), decided)
+    assert kept.size <= DEBATE_KEPT
+
+
+def test_how_a_debate_ended_is_its_last_verdict_or_its_last_status() -> None:
+    ends = [replace(ROUND, verdict="open"), replace(ROUND, status="failed")]
+    assert [replace(DEBATE, rounds=(ROUND, end)).ended for end in ends] == ["open", "failed"]
+    assert replace(DEBATE, rounds=()).ended == "empty"
 
 
 def test_the_markdown_of_a_bare_round_has_only_what_there_is() -> None:
