@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PLUGIN = "fusion@codex-fusion"
 HOOK_SCRIPT = "session_reset.py"
+HOOK_COMMAND = re.compile(rf"{re.escape(HOOK_SCRIPT)}|codex-fusion\S* +hook\b")
 SERVER_NAME = "codex-fusion"
 FILE_LIMIT = 50_000_000
 """Bytes of a file that is read: Claude Code keeps much in `.claude.json`."""
@@ -124,7 +125,7 @@ def _hooks(holder: dict[str, Any], where: str, root: Path | None) -> Iterator[Ho
         hooks = group.get("hooks")
         for hook in map(_object, hooks if isinstance(hooks, list) else []):
             command = hook.get("command")
-            if isinstance(command, str) and HOOK_SCRIPT in command:
+            if isinstance(command, str) and HOOK_COMMAND.search(command):
                 yield Hook(command, where, str(group.get("matcher") or ""), root)
 
 

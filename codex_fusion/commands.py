@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     log.add_argument("id", nargs="?", help="of a debate, or its beginning (default: list all)")
     log.add_argument("--html", action="store_true", help="write it as a page into the current folder")
     log.set_defaults(parser=log)
+    command("hook", "what Claude Code runs at a /clear: reads its event on stdin", _hook)
     commands.add_parser("help", help="this help", add_help=False).set_defaults(action=partial(_help, parser))
     return parser
 
@@ -168,6 +169,12 @@ def _log(options: argparse.Namespace) -> int:
     if options.html and not options.id:
         options.parser.error("--html needs the ID of a debate; `codex-fusion log` lists them")
     return log.run(Archive(os.environ), screen(sys.stdout), options.id, as_page=options.html)
+
+
+def _hook(_options: argparse.Namespace) -> int:
+    from codex_fusion import hook
+
+    return hook.run()
 
 
 def question(options: argparse.Namespace, stdin: Callable[[], str]) -> Question:

@@ -89,7 +89,7 @@ def plan(config: Config, facts: Facts, environ: Mapping[str, str]) -> Plan:
         },
         launcher_overrides=overrides,
         mode=mode,
-        set_aside=(*_of_the_workspace(facts), *_of_the_user(facts, own, decided)),
+        set_aside=(*_of_a_home(config, facts), *_of_the_workspace(facts), *_of_the_user(facts, own, decided)),
         description=_description(config, facts),
         reads_outside=reads_outside(config),
         writes_inside=config.allow.writes,
@@ -144,6 +144,17 @@ def _refuse_what_cannot_be_held(config: Config, facts: Facts) -> None:
                 f"What Codex would start is not known: its configuration {layer.path} {layer.problem}.",
                 "Correct that file, then try again.",
             )
+
+
+def _of_a_home(config: Config, facts: Facts) -> list[str]:
+    """What to say of a workspace that a client chose by starting us at home, for want of a better place."""
+    if reads_outside(config) or not facts.codex_home.is_relative_to(facts.workspace):
+        return []
+    said = (
+        f"The workspace {facts.workspace} holds {facts.codex_home}: is it your home? Codex's commands can "
+        "read all of it but that folder. CODEX_FUSION_WORKSPACE names another."
+    )
+    return [said]
 
 
 def _of_the_workspace(facts: Facts) -> list[str]:

@@ -5,11 +5,13 @@ Nothing of Claude Code's is changed but by its own command, which is shown first
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,16 @@ if TYPE_CHECKING:
 REGISTER_LIMIT_S = 60.0
 
 
-def own_command(executable: str = sys.executable, program: str = sys.argv[0]) -> tuple[str, ...]:
+def _direct_url() -> str | None:
+    """What installed this package noted, if that was not from a package index."""
+    return distribution("codex-fusion").read_text("direct_url.json")
+
+
+def own_command(
+    executable: str = sys.executable,
+    program: str = sys.argv[0],
+    direct_url: Callable[[], str | None] = _direct_url,
+) -> tuple[str, ...]:
     """How a client starts this server, from anywhere: the command of this installation, in full."""
     beside = [Path(executable).parent / name for name in ("codex-fusion", "codex-fusion.exe")]
     named = [Path(program).absolute()] if Path(program).stem == "codex-fusion" else []
@@ -40,7 +51,19 @@ def own_command(executable: str = sys.executable, program: str = sys.argv[0]) ->
     if found is None:
         return (executable, "-m", "codex_fusion.cli")
     # uvx runs from its cache, which it may clear at any time.
-    return ("uvx", "codex-fusion") if "archive-v0" in Path(found).parts else (found,)
+    return ("uvx", *_source(direct_url()), "codex-fusion") if "archive-v0" in Path(found).parts else (found,)
+
+
+def _source(direct_url: str | None) -> tuple[str, ...]:
+    """Where uvx has to get it from again: what it was told, unless that was the package's name."""
+    if direct_url is None:
+        return ()
+    noted = json.loads(direct_url)
+    url, vcs = noted["url"], noted.get("vcs_info")
+    if vcs is None:
+        return ("--from", url)
+    revision = f"@{vcs['requested_revision']}" if "requested_revision" in vcs else ""
+    return ("--from", f"{vcs['vcs']}+{url}{revision}")
 
 
 def register_command(claude: str = "claude") -> tuple[str, ...]:

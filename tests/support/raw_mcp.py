@@ -16,7 +16,7 @@ Era = Literal["handshake", "2026-07-28"]
 ERAS: tuple[Era, ...] = ("handshake", "2026-07-28")
 
 _INFO = {"name": "raw", "version": "1"}
-_ENVELOPE = {
+ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": _INFO,
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -44,7 +44,7 @@ class RawMcp(RawClient):
             response = self.call("initialize", **opening)
             self.send(method="notifications/initialized")
         else:
-            response = self.call("server/discover", _meta=_ENVELOPE)
+            response = self.call("server/discover", _meta=ENVELOPE)
         return dict(response["result"])
 
     def begin_tool(self, name: str, **arguments: object) -> int:
@@ -58,7 +58,7 @@ class RawMcp(RawClient):
     @property
     def envelope(self) -> dict[str, Message]:
         """What each request of the era carries."""
-        return {} if self._era == "handshake" else {"_meta": _ENVELOPE}
+        return {} if self._era == "handshake" else {"_meta": ENVELOPE}
 
     def send_bytes(self, data: bytes) -> None:
         """Any bytes, as they are."""

@@ -55,6 +55,8 @@ class Call:
 
     name: str
     arguments: dict[str, Any]
+    namespace: str | None = None
+    """The MCP server's, of a tool of such."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,8 @@ def _events(step: Step, number: int) -> Iterator[dict[str, Any]]:
                 if reason is not None:
                     arguments |= {"sandbox_permissions": "require_escalated", "justification": reason}
                 yield _function_call("exec_command", arguments, name)
-            case Call(tool, arguments):
-                yield _function_call(tool, arguments, name)
+            case Call(tool, arguments, namespace):
+                yield _function_call(tool, arguments, name, namespace)
             case Patch(text):
                 item = {"type": "custom_tool_call", "name": "apply_patch", "input": text}
                 item |= {"call_id": f"call_{name}", "id": f"ctc_{name}"}
@@ -214,8 +216,12 @@ def _events(step: Step, number: int) -> Iterator[dict[str, Any]]:
     yield {"type": "response.completed", "response": {"id": f"resp_{number}", "usage": usage}}
 
 
-def _function_call(tool: str, arguments: dict[str, Any], name: str) -> dict[str, Any]:
+def _function_call(
+    tool: str, arguments: dict[str, Any], name: str, namespace: str | None = None
+) -> dict[str, Any]:
     item = {"type": "function_call", "name": tool, "arguments": json.dumps(arguments)}
+    if namespace is not None:
+        item["namespace"] = namespace
     return {
         "type": "response.output_item.done",
         "item": item | {"call_id": f"call_{name}", "id": f"fc_{name}"},

@@ -116,6 +116,16 @@ def test_a_plugin_whose_files_are_gone_counts_as_none(home: Home) -> None:
     assert home.claude.plugin() is None
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["codex-fusion hook", "uvx codex-fusion hook", '"/x y/codex-fusion" hook', "python3 session_reset.py"],
+)
+def test_the_hook_is_known_however_it_is_started(home: Home, command: str) -> None:
+    group = {"matcher": "clear", "hooks": [{"type": "command", "command": command}]}
+    home.put(".claude/settings.json", {"hooks": {"SessionStart": [group]}})
+    assert [hook.command for hook in home.claude.hooks()] == [command]
+
+
 def test_a_hook_of_the_workspace_is_never_taken_up(home: Home) -> None:
     for name in ("settings.json", "settings.local.json"):
         home.put(f"workspace/.claude/{name}", {"hooks": HOOKS})

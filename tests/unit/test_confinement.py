@@ -296,6 +296,14 @@ def test_what_was_found_is_said() -> None:
     assert len(said) == 5
 
 
+def test_a_workspace_that_seems_to_be_a_home_is_said_where_it_matters() -> None:
+    at_home = replace(FACTS, workspace=Path("/h"))
+    [said] = plan(STRICT, at_home, {}).set_aside
+    assert said.startswith("The workspace /h holds /h/.codex: is it your home?")
+    assert "CODEX_FUSION_WORKSPACE" in said
+    assert plan(READ_ONLY, at_home, {}).set_aside == ()
+
+
 def test_nothing_found_is_nothing_said() -> None:
     assert plan(STRICT, FACTS, {}).set_aside == ()
 

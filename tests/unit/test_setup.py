@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from codex_fusion.setup import own_command, register_command
 
 if TYPE_CHECKING:
@@ -32,10 +34,28 @@ def test_without_a_command_the_module_is_named(tmp_path: Path) -> None:
     assert own_command(python, str(tmp_path / "gone/codex-fusion")) == (python, "-m", "codex_fusion.cli")
 
 
-def test_uvx_is_asked_again_instead_of_its_cache(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("noted", "source"),
+    [
+        (None, ()),
+        ('{"url": "file:///a/clone", "dir_info": {}}', ("--from", "file:///a/clone")),
+        (
+            '{"url": "https://h/r", "vcs_info": {"vcs": "git", "commit_id": "c"}}',
+            ("--from", "git+https://h/r"),
+        ),
+        (
+            '{"url": "https://h/r", "vcs_info": {"vcs": "git", "requested_revision": "v1"}}',
+            ("--from", "git+https://h/r@v1"),
+        ),
+    ],
+    ids=["index", "folder", "git", "revision"],
+)
+def test_uvx_is_asked_again_for_the_same_instead_of_its_cache(
+    tmp_path: Path, noted: str | None, source: tuple[str, ...]
+) -> None:
     python = made(tmp_path / "uv/archive-v0/abc/bin/python")
     made(python.with_name("codex-fusion"))
-    assert own_command(str(python), "codex-fusion") == ("uvx", "codex-fusion")
+    assert own_command(str(python), "codex-fusion", lambda: noted) == ("uvx", *source, "codex-fusion")
 
 
 def test_claude_code_is_told_for_all_projects_of_the_user() -> None:
