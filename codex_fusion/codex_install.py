@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +35,16 @@ def find(argv: tuple[str, ...], environ: Mapping[str, str]) -> Codex:
         if os.path.isabs(file) and Path(file).is_file() and (package := _beside(Path(file).resolve())):  # noqa: PTH117
             return _packaged(package)
     return _by_npx(argv, environ)
+
+
+def version(folders: tuple[Path, ...]) -> str:
+    """The version of the installation in these folders; "" where none of them names it."""
+    for folder, name in product(folders, ("package.json", "codex-package.json")):
+        with suppress(OSError, ValueError):
+            described = json.loads((folder / name).read_text(encoding="utf-8"))
+            if isinstance(described, dict) and isinstance(told := described.get("version"), str):
+                return told
+    return ""
 
 
 def _beside(file: Path) -> Path | None:

@@ -26,7 +26,11 @@ PACE_S = 0.02
 
 async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:
     """Run the demonstration; returns the exit code."""
-    shown = screen(out)
+    return await play(screen(out), pace_s)
+
+
+async def play(shown: Screen, pace_s: float) -> int:
+    """Run it on a screen; returns the exit code."""
     shown.say("codex-fusion demo: Claude asks, Codex answers, they debate, Claude decides.", Tone.HEAD)
     shown.say("Codex is played by a small script here; the server and the protocol are the real ones.\n")
     with tempfile.TemporaryDirectory(prefix="codex-fusion-demo-", ignore_cleanup_errors=True) as folder:
@@ -51,7 +55,7 @@ async def demo(out: TextIO = sys.stdout, pace_s: float = PACE_S) -> int:
                     await _debate(client, shown)
         finally:
             shown.forget()
-    shown.say("That was the server at work. With the real Codex, see README.md: it takes two commands.")
+    shown.say("That was the server at work. With the real Codex: README.md, “Install into Claude Code”.")
     return 0
 
 

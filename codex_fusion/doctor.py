@@ -109,7 +109,7 @@ async def session(config: Config, environ: Mapping[str, str]) -> AsyncIterator[C
 
 def _version(talk: Conversation) -> Check:
     pinned = f"{install.CODEX_ACP_PACKAGE} {install.CODEX_ACP_VERSION}"
-    says = f"{talk.agent_name or 'unknown'}, model {talk.model or 'unknown'}"
+    says = talk.about or "unknown"
     if talk.agent_name == pinned:
         return ok("version", says)
     remedy = "Run `codex-fusion setup` for the tested version."

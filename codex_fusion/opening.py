@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from codex_fusion import confinement, launch, nonce, surroundings
+from codex_fusion import codex_install, confinement, launch, nonce, surroundings
 from codex_fusion.conversation import Conversation
 from codex_fusion.errors import AgentError, AgentStartError, ConfinementError, alone
 
@@ -92,14 +92,14 @@ class AgentOpener:
             plan = confinement.plan(self._config, around.facts, self._environ)
             async with anyio.create_task_group() as both:
                 both.start_soon(_prove_sandbox, plan, around)
-                agent = await self._start_agent(found, plan)
+                agent = await self._start_agent(found, plan, str(around.facts.scratch))
         except BaseException as error:
             around.remove()
             raise alone(error) from error
         self._failed_starts = 0
         return _Running(agent, plan, around)
 
-    async def _start_agent(self, found: Launch, plan: Plan) -> Agent:
+    async def _start_agent(self, found: Launch, plan: Plan, mark: str) -> Agent:
         # acp takes 0.4 s to import, which a server's start does not need.
         from codex_fusion import process
         from codex_fusion.agent import Agent
@@ -108,8 +108,9 @@ class AgentOpener:
             raise AgentStartError("The server is shutting down.")
         # Never the workspace: npx and Codex's app-server take code and configuration from their cwd.
         home = Path(nonce.home_folder(self._environ) or "/")
+        # A confined Codex gives the name of this folder to each of his commands (`codex_settings`).
         child = await process.spawn(
-            self._tasks, found.argv, {**plan.environment, **ALWAYS}, found.cwd or home
+            self._tasks, found.argv, {**plan.environment, **ALWAYS}, found.cwd or home, mark=mark
         )
         try:
             with anyio.fail_after(found.start_limit_s):
@@ -145,7 +146,9 @@ class AgentOpener:
             confinement=plan.description,
             notices=plan.set_aside,
             agent_name=f"{agent.report.name} {agent.report.version}".strip(),
-            model=" ".join(word for word in (report.model, report.effort) if word),
+            codex_version=codex_install.version(facts.codex_folders),
+            model=report.model or "",
+            effort=report.effort or "",
         )
 
 

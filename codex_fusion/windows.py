@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 DEPTH = 32
 """Ancestors that are looked at: more than any chain of launchers has."""
 PS_LIMIT_S = 5.0
+KEPT_S = 30 * 24 * 3600.0
+"""Seconds after which a window's nonce goes: no server has waited so long to read it."""
 
 
 class Clears:
@@ -30,6 +34,7 @@ class Clears:
         self._look = look or look_at
         self._ancestors = ancestors(os.getppid(), self._look)
         self._seen: dict[str, str] = {}
+        _remove_old(path)
         self.read()
 
     def read(self) -> str | None:
@@ -55,6 +60,15 @@ class Clears:
         other = self._look(int(window))
         # A program of the same name above us is our window, so that one is not.
         return other is not None and other[1] in self._ancestors.values()
+
+
+def _remove_old(path: str) -> None:
+    """Windows come and go; each that was cleared leaves a file."""
+    nonces = Path(path)
+    for file in nonces.parent.glob(f"{nonces.name}-window-*"):
+        with suppress(OSError):  # another server was faster
+            if time.time() - file.stat().st_mtime > KEPT_S:
+                file.unlink()
 
 
 def ancestors(pid: int, look: Callable[[int], tuple[int, str] | None]) -> dict[int, str]:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from tests.client.conftest import ALLOWED, TOOLS, use
 from tests.support import processes
-from tests.support.scripted_claude import Tell
+from tests.support.scripted_claude import Tell, Use
 from tests.support.scripted_model import Run, Say
-from tests.support.terminal import ESCAPE
+from tests.support.terminal import CONTROL_C, ESCAPE
 
 if TYPE_CHECKING:
     from tests.client.conftest import Desk
 
 CONSENSUS = "Agreed.\n\nVERDICT: CONSENSUS — share the key"
 LONG = "sleep 86399"
+SERVER = "plugin:fusion:codex"
+"""As Claude Code calls the plugin's server."""
 
 
 def first_lines(results: list[str]) -> list[str]:
@@ -131,6 +133,21 @@ def test_a_window_that_is_closed_in_mid_turn_leaves_nothing_behind(desk: Desk) -
     processes.until(desk.folder, lambda left: not left)
 
 
+def test_control_c_in_mid_turn_then_twice_to_quit_leaves_nothing_behind(desk: Desk) -> None:
+    desk.model.script(Run(LONG))
+    desk.api.script(use("consult", question="q"))
+    with desk.claude.terminal(*ALLOWED) as terminal:
+        terminal.submit("Ask Codex.")
+        processes.until(desk.folder, lambda found: LONG in found.values())
+        terminal.press(CONTROL_C)
+        terminal.shows("Interrupted")
+        terminal.press(CONTROL_C)
+        terminal.shows("again to exit")
+        terminal.press(CONTROL_C)
+        assert terminal.exit_code() == 0
+    processes.until(desk.folder, lambda left: not left)
+
+
 def test_an_answer_of_300_000_characters_arrives_whole(desk: Desk) -> None:
     answer = "\n\n".join(f"{number:06} " + "x" * 991 for number in range(300)) + "\nThe end."
     desk.model.script(Say(answer))
@@ -138,3 +155,27 @@ def test_an_answer_of_300_000_characters_arrives_whole(desk: Desk) -> None:
     desk.claude.print("Ask Codex.", *ALLOWED)
     [result] = desk.api.results()
     assert result.startswith(answer), result[:1000]
+
+
+def test_an_answer_of_700_000_characters_arrives_cut_and_claude_reads_on_in_a_resource(desk: Desk) -> None:
+    lines = [f"{number:06} " + "x" * 991 for number in range(700)]
+    desk.model.script(Say("\n\n".join(lines) + "\n\nVERDICT: OPEN — the key"))
+    desk.api.script(use("consult", question="q"), Tell("Done."))
+    desk.claude.print("Ask Codex.", *ALLOWED)
+    [result] = desk.api.results()
+    head, pointer, verdict, footer = result.rsplit("\n\n", 3)
+    assert verdict == "VERDICT: OPEN — the key"
+    assert footer.startswith("— Codex")
+    shown = head.split("\n\n")
+    assert shown == lines[: len(shown)]
+    assert pointer.startswith("✂️ Cut here")
+
+    found = re.search(r"`(fusion://debates/\S+/)(\d+)`.*/(\d+)`;", pointer)
+    assert found
+    pages = [f"{found[1]}{number}" for number in range(int(found[2]), int(found[3]) + 1)]
+    reading = [Use("ReadMcpResourceTool", {"server": SERVER, "uri": uri}) for uri in pages]
+    # `status` first: before the server is connected, there are no resources to read.
+    desk.api.script(use("status"), *reading, Tell("Done."))
+    desk.claude.print("Read on.", "--allowedTools", TOOLS, "ReadMcpResourceTool")
+    read = "".join(desk.api.results())
+    assert [line[:6] for line in lines[len(shown) :] if line not in read] == []

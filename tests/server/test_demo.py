@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.support import processes
+from tests.support import picture, processes
 from tests.support.terminal import Terminal
 from tests.support.waiting import LIMIT_S
 
@@ -67,3 +68,11 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
     assert "Traceback" not in terminal.text
     processes.until(tmp_path, lambda left: not left)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_picture_in_the_readme_is_what_it_prints_and_fetches_nothing() -> None:
+    shown = picture.SVG.read_text("utf-8")
+    assert picture.words(shown) == picture.words(picture.debate(pace_s=0)), "python -m tests.support.picture"
+    assert re.findall(r"https?:[^\s\"']*", shown) == ["http://www.w3.org/2000/svg"]
+    assert "url(http" not in shown
+    assert "@import" not in shown

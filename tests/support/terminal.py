@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ENTER = "\r"
 ESCAPE = "\x1b"
+CONTROL_C = "\x03"
 
 _ON_TERMINAL = (
     "import fcntl, os, sys, termios\n"

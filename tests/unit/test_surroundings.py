@@ -181,6 +181,17 @@ def test_a_standalone_codex_brings_its_resources(tmp_path: Path) -> None:
     assert codex_install.find(("x",), {"CODEX_PATH": str(root / "bin/codex")}).folders == (root,)
 
 
+def test_the_version_is_what_the_installation_names(tmp_path: Path) -> None:
+    tool = install(tmp_path.resolve())
+    folders = codex_install.find((str(tool),), {}).folders
+    assert codex_install.version(folders) == ""
+    (folders[0] / "package.json").write_text('{"version": "1.2.3"}', encoding="utf-8")
+    assert codex_install.version(folders) == "1.2.3"
+    for nonsense in ("[]", "{", '{"version": 3}'):
+        (folders[0] / "package.json").write_text(nonsense, encoding="utf-8")
+        assert codex_install.version(folders) == ""
+
+
 def test_by_npx_the_launcher_looks_where_npx_puts_it() -> None:
     found = codex_install.find(("/usr/bin/npx", "-y", "x"), {"HOME": "/h", "PATH": ""})
     assert found == codex_install.Codex(None, (Path("/h/.npm/_npx"),), Path("/h/.npm/_npx"))

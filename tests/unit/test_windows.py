@@ -87,6 +87,18 @@ def test_an_unreadable_file_is_no_change(path: str) -> None:
     assert clears.read() == before
 
 
+def test_the_nonces_of_windows_that_are_long_gone_are_removed(path: str) -> None:
+    clear(path, "s-1", OTHER)
+    clear(path, "s-2", OURS)
+    os.utime(nonce.window_path(path, OTHER), (0, 0))
+    os.utime(path, (0, 0))
+    Clears(path, processes({}).get)
+    assert sorted(file.name for file in Path(path).parent.iterdir()) == [
+        "reset-project",
+        f"reset-project-window-{OURS}",
+    ]
+
+
 def test_a_loop_of_parents_ends() -> None:
     assert set(ancestors(7, {7: (8, "a"), 8: (7, "b")}.get)) == {7, 8}
 
