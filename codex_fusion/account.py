@@ -47,6 +47,10 @@ class Account:
         if self._brief.round is not None:
             talk.round = self._brief.round
 
+    def never_began(self, result: PromptResult) -> bool:
+        """Whether Codex was not there to hear the prompt, so that it can be sent again."""
+        return diagnosis.was_lost(result) and self.transcript.is_empty
+
     def replied(self, result: PromptResult) -> None:
         """The agent answered a prompt of the turn's."""
         self._result = result

@@ -21,6 +21,8 @@ _REMEDIES = {
     "auth": "Run `codex login` in a terminal, then call again.",
     "authentication": "Run `codex login` in a terminal, then call again.",
 }
+_LOST = "Connection to Codex was lost"
+"""codex-acp 2.6.0 tells the end of Codex's own process as a failed connection; that is not the network's."""
 _STOPS = {
     "max_tokens": (
         "Codex stopped in mid-answer: the model's output limit was reached.",
@@ -57,8 +59,15 @@ def of_result(result: PromptResult, answer: str) -> Problem | None:
     return None
 
 
+def was_lost(result: PromptResult) -> bool:
+    """Whether Codex's own process ended under the agent."""
+    return result.failure is not None and result.failure.title.startswith(_LOST)
+
+
 def _of_failure(failure: SessionFailure) -> Problem:
     remedy = _REMEDIES.get(failure.category, "Call again; `status` and the server's log have the details.")
+    if failure.title.startswith(_LOST):
+        remedy = "Codex's own process ended. Call again: the agent starts it anew."
     return Problem(f"Codex could not answer ({failure.category}): {failure.title}", remedy)
 
 

@@ -9,7 +9,6 @@ cancels too, so the machine sees one event at a time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,6 +20,7 @@ from codex_fusion.conversation import NOBODY
 from codex_fusion.errors import AgentGoneError, ConfinementError, FusionError
 from codex_fusion.events import Asking, Broken, Incoming, ModeChanged, PromptResult, TakenBack
 from codex_fusion.inbox import Decide, Inbox, Item, NotOpened, Opened
+from codex_fusion.journal import Judged, SessionOpened
 from codex_fusion.permissions import Permissions
 
 if TYPE_CHECKING:
@@ -29,28 +29,11 @@ if TYPE_CHECKING:
     from codex_fusion.conversation import Brief, Conversation, Viewer
     from codex_fusion.journal import Record
     from codex_fusion.outcome import Decider, OpenRequest, Outcome
-    from codex_fusion.permissions import Judge, Judgement
+    from codex_fusion.permissions import Judge
     from codex_fusion.transcript import Transcript
     from codex_fusion.turn import Effect, Event
 
     Open = Callable[[Callable[[str], None]], Awaitable[Conversation]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """For the record: under which name the request before it goes, and what became of it."""
-
-    request: str
-    judgement: Judgement
-
-
-@dataclass(frozen=True, slots=True)
-class _SessionOpened:
-    """For the record."""
-
-    session_id: str
-    mode: str | None
-    new: bool
 
 
 class RunningTurn:
@@ -103,6 +86,10 @@ class RunningTurn:
     def is_ending(self) -> bool:
         """Whether nothing changes its outcome any more, though it is still being cleaned up."""
         return self._machine.state is machine.State.CLOSED
+
+    @property
+    def _is_running(self) -> bool:
+        return self._machine.state is machine.State.RUNNING
 
     @property
     def conversation(self) -> Conversation | None:
@@ -244,6 +231,10 @@ class RunningTurn:
                 await self._asked(item)
             case TakenBack(key):
                 await self._taken_back(key)
+            case PromptResult() if self._account.never_began(item) and self._is_running:
+                # Codex died between turns. Nobody looked: the agent starts him anew when it is asked again.
+                self._show(self.transcript.note("Codex's own process had ended: he is asked again"))
+                self._prompt(after_denial=False)
             case PromptResult():
                 self._account.replied(item)
                 await self._handle(machine.Replied(cancelled=item.stop_reason == "cancelled"))
@@ -262,7 +253,7 @@ class RunningTurn:
     async def _opened(self, talk: Conversation) -> None:
         self._account.conversation = talk
         self._account.new_session = talk.turns == 0
-        self._record.event(_SessionOpened(talk.session_id, talk.mode, talk.turns == 0), self._clock())
+        self._record.event(SessionOpened(talk.session_id, talk.mode, talk.turns == 0), self._clock())
         # It was verified when the session was opened; since then the agent may have changed it.
         if not self._confined_as_verified(talk.agent.mode(talk.session_id)):
             await self._handle(machine.Failed())
@@ -273,7 +264,7 @@ class RunningTurn:
     async def _asked(self, asking: Asking) -> None:
         name = self.permissions.add(asking)
         judgement = self._judge(asking.request)
-        self._record.event(_Judged(name, judgement), self._clock())
+        self._record.event(Judged(name, judgement), self._clock())
         if judgement.allowed:
             self._show(self.transcript.note(f"allowed: {judgement.what} ({judgement.why})"))
         else:

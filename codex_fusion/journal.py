@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 from enum import Enum
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from codex_fusion.outcome import Outcome
+    from codex_fusion.permissions import Judgement
 
 EVENTS_LIMIT = 5_000
 """Events kept of one turn; text that follows text is one event."""
@@ -32,6 +34,23 @@ TEXT_LIMIT = 1_000_000
 """Characters kept of a turn's text, and of its prompt: scrubbing a million takes half a second."""
 FIELDS_LIMIT = 1_000_000
 """Characters kept of what one turn's events hold beside text: commands, diffs, reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """For the record: under which name the request before it goes, and what became of it."""
+
+    request: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """For the record: the session that the turn runs in."""
+
+    session_id: str
+    mode: str | None
+    new: bool
 
 
 class Journal:
@@ -111,7 +130,7 @@ class Record:
             return
         self._began_at = at if self._began_at is None else self._began_at
         entry: dict[str, Any] = {
-            "event": type(item).__name__.lstrip("_"),
+            "event": type(item).__name__,
             "at_s": round(at - self._began_at, 3),
         }
         if isinstance(item, Text | Thought):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from codex_fusion.announced import Announced
 from codex_fusion.events import ContextUse, FileChange, Notice, Text, Thought, ToolCall, ToolKind, ToolUpdate
 
 if TYPE_CHECKING:
@@ -13,21 +13,27 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 4_000_000
 """Characters of text kept of one turn; what comes after is counted, not kept."""
+MESSAGES_LIMIT = 10_000
+"""Messages kept of one turn; what comes in later ones is counted, not kept."""
 ACTIVITY_LIMIT = 500
 """Lines of activity kept of one turn; the oldest go first."""
-TOOLS_LIMIT = 2_000
-"""Tool calls remembered for merging; the oldest go first."""
+_PIECES = 1_000
 TAIL = 240
 """Characters of running text that a line of progress shows."""
 LINE = 1_000
 """Characters of a line of activity."""
+_SHOWN_OF_PIECE = 4 * TAIL  # white space among them is not shown
 
 
 @dataclass(slots=True)
 class _Message:
-    id: str | None
     commentary: bool
     pieces: list[str] = field(default_factory=list)
+
+    def add(self, piece: str) -> None:
+        self.pieces.append(piece)
+        if len(self.pieces) > _PIECES:  # one character alone takes eighty bytes
+            self.pieces[:] = ["".join(self.pieces)]
 
     @property
     def text(self) -> str:
@@ -48,8 +54,10 @@ class Transcript:
         """The tail of the reasoning."""
         self.doing = "starting"
         """What Codex was last seen doing, for a heartbeat."""
-        self.tools: OrderedDict[str, ToolCall] = OrderedDict()
+        self._tools = Announced()
         self._messages: list[_Message] = []
+        self._message_id: str | None = None
+        """Of the last one."""
         self._prompt_begins = 0
         self._interrupted = True
         self._size = 0
@@ -87,6 +95,11 @@ class Transcript:
         return f"↳ {line}"
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was heard yet."""
+        return not (self._messages or self.activity or self.thought)
+
+    @property
     def answer(self) -> str:
         """The last message that the current prompt brought, commentary only where there is nothing else."""
         messages = [m for m in self._messages[self._prompt_begins :] if m.text.strip()]
@@ -100,30 +113,29 @@ class Transcript:
 
     def _text(self, update: Text) -> str | None:
         self.doing = "writing"
-        room = max(0, TEXT_LIMIT - self._size)
-        piece = update.text[:room]
+        # Never a message of the prompt before: an agent may use an id again.
+        begun = len(self._messages) > self._prompt_begins
+        same = begun and self._message_id == update.message_id
+        new = not same or (update.message_id is None and self._interrupted)
+        full = new and len(self._messages) >= MESSAGES_LIMIT
+        piece = "" if full else update.text[: TEXT_LIMIT - self._size]
         self.text_dropped += len(update.text) - len(piece)
         self._size += len(piece)
         if not piece:
             return None
-        # Never a message of the prompt before: an agent may use an id again.
-        begun = len(self._messages) > self._prompt_begins
-        same = begun and self._messages[-1].id == update.message_id
-        if not same or (update.message_id is None and self._interrupted):
-            self._messages.append(_Message(update.message_id, update.commentary))
+        if new:
+            self._messages.append(_Message(update.commentary))
+            self._message_id = update.message_id
         self._interrupted = False
         message = self._messages[-1]
-        message.pieces.append(piece)
+        message.add(piece)
         return _tail(message.pieces) or None
 
     def _tool(self, tool: ToolCall) -> str | None:
-        known = self.tools.get(tool.id)
-        merged = known.merged(tool) if known else tool
+        known = self._tools.calls.get(tool.id)
         # The texts of a change are the guardian's matter; here its path is enough.
-        told = tuple(FileChange(change.path, None, "") for change in merged.changes)
-        self.tools[tool.id] = replace(merged, changes=told)
-        if len(self.tools) > TOOLS_LIMIT:
-            self.tools.popitem(last=False)
+        told = tuple(FileChange(change.path, None, "") for change in tool.changes)
+        merged = self._tools.add(replace(tool, changes=told))
         self._interrupted = True
         line = describe_tool(merged)
         news = known is None or describe_tool(known) != line
@@ -155,7 +167,7 @@ def _tail(pieces: list[str]) -> str:
     taken: list[str] = []
     size = 0
     for piece in reversed(pieces):
-        taken.append(piece)
+        taken.append(piece[-_SHOWN_OF_PIECE:])
         size += len(piece)
         if size > TAIL:
             break

@@ -43,6 +43,15 @@ def test_a_failure_behind_the_end_of_a_turn_is_told_whatever_the_text_was(catego
     assert diagnosis.of_result(result, "") == problem
 
 
+def test_the_end_of_codex_under_its_agent_is_no_matter_of_the_network() -> None:
+    failure = SessionFailure("connection", "Connection to Codex was lost.")
+    problem = diagnosis.of_result(PromptResult("end_turn", failure=failure), "so far")
+    assert problem == Problem(
+        "Codex could not answer (connection): Connection to Codex was lost.",
+        "Codex's own process ended. Call again: the agent starts it anew.",
+    )
+
+
 @pytest.mark.parametrize(
     ("stop_reason", "message", "remedy"),
     [

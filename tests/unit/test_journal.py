@@ -67,7 +67,7 @@ async def test_each_turn_is_one_line(desk: Desk, capfd: pytest.CaptureFixture[st
         "session=s1",
         "new_session=true",
         "confinement=confined",
-        "decisions=r1 allowed by permit",
+        "decisions=r1 allowed by Claude",
     ]
 
 
@@ -163,7 +163,7 @@ async def test_the_record_has_everything_that_happened(desk: Desk) -> None:
     assert [event["at_s"] for event in events] == sorted(event["at_s"] for event in events)
     assert record["prompt"] == "consult 1"
     assert record["text"] == "It is.\n\nVERDICT: CONSENSUS — it is"
-    assert record["decisions"] == {"r2": "denied by permit"}
+    assert record["decisions"] == {"r2": "denied by Claude"}
     assert record["usage"]["total"] == 100
     assert record["context"] == {"used": 10, "size": 100}
     assert record["verdict"] == {"state": "consensus", "point": "it is"}

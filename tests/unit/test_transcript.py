@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codex_fusion.announced import SIZE_LIMIT
 from codex_fusion.events import (
     ContextUse,
     FileChange,
@@ -21,9 +24,9 @@ from codex_fusion.events import (
 from codex_fusion.transcript import (
     ACTIVITY_LIMIT,
     LINE,
+    MESSAGES_LIMIT,
     TAIL,
     TEXT_LIMIT,
-    TOOLS_LIMIT,
     Transcript,
     describe_tool,
 )
@@ -220,16 +223,31 @@ def test_a_failure_is_told_with_what_is_new_in_it() -> None:
 
 
 def test_what_is_known_of_a_call_adds_up() -> None:
-    transcript = transcript_of(
-        tool(title="Edit"), ToolUpdate(ToolCall("t1", kind=ToolKind.EDIT, paths=("a.py",))), tool("t2")
-    )
-    assert transcript.tools["t1"] == ToolCall("t1", title="Edit", kind=ToolKind.EDIT, paths=("a.py",))
+    transcript = transcript_of(ToolUpdate(ToolCall("t1", kind=ToolKind.EDIT)), tool("t2"))
+    assert transcript.add(ToolUpdate(ToolCall("t1", paths=("a.py",)))) == "↳ edits a.py"
 
 
-def test_only_so_many_calls_are_remembered() -> None:
-    transcript = transcript_of(*(tool(f"t{number}") for number in range(TOOLS_LIMIT + 1)))
-    assert len(transcript.tools) == TOOLS_LIMIT
-    assert "t0" not in transcript.tools
+def test_a_call_that_is_too_large_to_be_kept_is_still_told() -> None:
+    large = ToolUpdate(ToolCall("t1", kind=ToolKind.EXECUTE, command="x" * (SIZE_LIMIT + 1)))
+    assert transcript_of().add(large) == "↳ a tool call (execute)"
+
+
+def test_so_many_messages_are_kept_and_the_text_of_the_others_is_counted() -> None:
+    transcript = transcript_of(*(Text(f"{n} ", f"m{n}") for n in range(MESSAGES_LIMIT + 2)))
+    assert transcript.written.endswith(f"\n\n{MESSAGES_LIMIT - 1}")
+    assert transcript.text_dropped == 2 * len(f"{MESSAGES_LIMIT} ")
+
+
+def test_a_message_in_the_smallest_pieces_takes_little_more_memory_than_its_text() -> None:
+    transcript = Transcript()
+    letters = range(0x4E00, 0x4E00 + 5_000)
+    tracemalloc.start()
+    for letter in letters:
+        transcript.add(Text(chr(letter), "m"))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert transcript.answer == "".join(map(chr, letters))
+    assert kept < 200_000
 
 
 @pytest.mark.parametrize(
