@@ -22,6 +22,7 @@ from acp import PROTOCOL_VERSION, RequestError, schema
 from acp.connection import Connection
 
 from codex_fusion import frames, wire
+from codex_fusion.announced import Announced, size_of_request
 from codex_fusion.errors import AgentError, AgentGoneError, AgentStartError
 from codex_fusion.events import Asking, Broken, ModeChanged, TakenBack, ToolUpdate
 from codex_fusion.scrub import scrub
@@ -29,7 +30,7 @@ from codex_fusion.scrub import scrub
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from codex_fusion.events import Incoming, Sink, ToolCall
+    from codex_fusion.events import Incoming, Sink
     from codex_fusion.process import Child
 
 _KEPT_ID = "codex-fusion/request-id"
@@ -39,7 +40,9 @@ _OPT_IN = {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"
 """codex-acp 2.6.0: with this a failed turn says so, and a request brings Codex's own reason."""
 _NOTICES: dict[str, Any] = {"session": {"notices": {}}}
 """With this codex-acp 2.6.0 sends its own warnings apart from Codex's answer. Newer than acp 0.12."""
-_TOOLS_KNOWN = 2_000
+_OPEN_LIMIT = 1_000
+_OPEN_SIZE = 16_000_000
+"""Permission requests that may be open at once, and characters of them all; more are cancelled at once."""
 _UNSENT = 100
 """Messages that may wait for an agent to read them, before nothing more is read from it."""
 _CLOSE_S = 5.0
@@ -53,6 +56,7 @@ class _Open:
     wire_id: object
     sink: Sink
     answer: asyncio.Future[str | None]
+    size: int
 
 
 class _Transport:
@@ -110,13 +114,14 @@ class Agent:
         self._transport = _Transport(child)
         self._connection = Connection(self._handle, self._transport)
         self._sinks: dict[str, Sink] = {}
-        self._tools: dict[str, dict[str, ToolCall]] = {}
+        self._tools: dict[str, Announced] = {}
         self._open: dict[int, _Open] = {}
         self._keys = 0
         self._background: set[asyncio.Task[None]] = set()
         self._killed = False
+        self._sessions: set[str] = set()
         self.modes: dict[str, str] = {}
-        """The mode that the agent last reported for each session."""
+        """The mode that the agent last reported for each session that was opened."""
         self.report = wire.AgentReport("", "", frozenset())
 
     @classmethod
@@ -177,6 +182,7 @@ class Agent:
             raise AgentStartError(
                 msg, "Check CODEX_FUSION_ACP_COMMAND: it must be an ACP agent.", self.stderr
             )
+        self._sessions.add(report.session_id)
         if report.mode is not None:
             self.modes[report.session_id] = report.mode
         return report
@@ -196,7 +202,7 @@ class Agent:
     def prompt(self, session_id: str, text: str, sink: Sink) -> None:
         """Send a prompt. `sink` gets everything until its `PromptResult` or `Broken`, then nothing."""
         self._sinks[session_id] = sink
-        self._tools.setdefault(session_id, {})
+        self._tools.setdefault(session_id, Announced())
         self._in_background(self._prompt(session_id, text, sink))
 
     def cancel(self, session_id: str) -> None:
@@ -212,6 +218,7 @@ class Agent:
         """Let go of a session; asked of the agent only where it offers that, and not waited for."""
         self._sinks.pop(session_id, None)
         self._tools.pop(session_id, None)
+        self._sessions.discard(session_id)
         self.modes.pop(session_id, None)
         if "close" in self.report.capabilities and self.usable:
             self._in_background(self._close_session(session_id))
@@ -323,33 +330,32 @@ class Agent:
         session_id, update = wire.read_update(params)
         if update is None:
             return
-        if isinstance(update, ModeChanged):
+        if isinstance(update, ModeChanged) and session_id in self._sessions:
             self.modes[session_id] = update.mode
         elif isinstance(update, ToolUpdate) and (tools := self._tools.get(session_id)) is not None:
-            known = tools.pop(update.tool.id, None)
-            tools[update.tool.id] = known.merged(update.tool) if known else update.tool
-            while len(tools) > _TOOLS_KNOWN:
-                del tools[next(iter(tools))]
+            tools.add(update.tool)
         sink = self._sinks.get(session_id)
         if sink is not None:
             sink(update)
 
     def _taken_back(self, wire_id: object) -> None:
         for key, request in tuple(self._open.items()):
-            if request.wire_id == wire_id:
+            # True and 1.0 are equal to 1, and are no ids.
+            if type(request.wire_id) is type(wire_id) and request.wire_id == wire_id:
                 request.sink(TakenBack(key))
 
     async def _asked(self, params: dict[str, Any]) -> dict[str, Any]:
         wire_id = params.pop(_KEPT_ID, None)
         session_id = params.get("sessionId")
-        known = self._tools.get(session_id, {}) if isinstance(session_id, str) else {}
-        request = wire.read_permission(params, known)
+        tools = self._tools.get(session_id) if isinstance(session_id, str) else None
+        request = wire.read_permission(params, {} if tools is None else tools.calls)
         sink = self._sinks.get(request.session_id)
-        if sink is None:
+        size = size_of_request(request)
+        if sink is None or not self._has_room(size):
             return {"outcome": "cancelled"}
         self._keys += 1
         key = self._keys
-        self._open[key] = _Open(wire_id, sink, asyncio.get_running_loop().create_future())
+        self._open[key] = _Open(wire_id, sink, asyncio.get_running_loop().create_future(), size)
         answer = self._open[key].answer
         try:
             sink(Asking(key, request))
@@ -359,6 +365,11 @@ class Agent:
         if option is None:
             return {"outcome": "cancelled"}
         return {"outcome": "selected", "optionId": option}
+
+    def _has_room(self, size: int) -> bool:
+        taken = sum(request.size for request in self._open.values())
+        # A single large one can always be asked.
+        return not self._open or (len(self._open) < _OPEN_LIMIT and taken + size <= _OPEN_SIZE)
 
 
 def _json(params: BaseModel) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The processes below a child that are not in its process group, found in Linux's /proc.
 
 Codex runs a command with a terminal in a session of its own, which a signal to the agent's group does
-not reach. Elsewhere than on Linux nothing is found, and such commands end with their terminal.
+not reach. Once its parent was killed it belongs to nobody, but for a mark in its environment. Elsewhere
+than on Linux nothing is found, and such commands end with their terminal.
 """
 
 from __future__ import annotations
@@ -65,6 +66,16 @@ def read_table(proc: Path = _PROC) -> list[Entry]:
     except OSError:
         return []
     return [entry for folder in folders if (entry := _read(folder)) is not None]
+
+
+def marked(mark: str, proc: Path = _PROC) -> frozenset[Entry]:
+    """Who has `mark` in its environment, whoever its parents are by now; nobody, for an empty mark."""
+    found = set()
+    for entry in read_table(proc) if mark else ():
+        with suppress(OSError):  # it has ended, or is another user's
+            if os.fsencode(mark) in (proc / str(entry.pid) / "environ").read_bytes():
+                found.add(entry)
+    return frozenset(found)
 
 
 def kill(entries: Iterable[Entry], proc: Path = _PROC) -> None:

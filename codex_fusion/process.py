@@ -1,8 +1,7 @@
 """A child process in a session of its own: bounded lines, drained stderr, an end that always comes.
 
 A child is watched by one task until it is gone; `kill` only asks that task to end it, so no
-cancelled caller can leave an end half done. Nothing survives our own death either: a watchdog, a shell
-that waits on a pipe which only we hold open, then kills the group.
+cancelled caller can leave an end half done. Nothing survives our own death either (`watchdog`).
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import errno
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
@@ -23,6 +21,8 @@ from codex_fusion import descendants
 from codex_fusion.errors import AgentGoneError, AgentStartError
 from codex_fusion.frames import LINE_LIMIT, LineReader
 from codex_fusion.pipes import ReadEnd, WriteEnd
+from codex_fusion.scrub import scrub
+from codex_fusion.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,14 +36,24 @@ _REAP_S = 0.4
 _DEAF_S = 0.5
 """A child that has closed its stdin is about to exit, or never hears us again."""
 _TAIL = 4096
+_KEPT = 16 * _TAIL
+"""Of stderr, so that a secret is whole when it is looked for: the half of one has no known shape."""
 _DRAINED_LAST = 64
 """Reads of what a dead child left in its stderr: a pipe holds less, unless someone still fills it."""
 
 
-async def spawn(
-    tasks: TaskGroup, argv: Sequence[str], env: Mapping[str, str], cwd: Path, *, line_limit: int = LINE_LIMIT
+async def spawn(  # noqa: PLR0913 each is named but the first four
+    tasks: TaskGroup,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    *,
+    line_limit: int = LINE_LIMIT,
+    mark: str = "",
 ) -> Child:
     """Start `argv` in `cwd` with exactly that environment; the child is ended when `tasks` is cancelled.
+
+    Whatever has `mark` in its environment, a text that nothing else has, ends with it.
 
     :raises AgentStartError: if it can't be started
     """
@@ -56,7 +66,7 @@ async def spawn(
         process, stdin, stdout, stderr = await _open(argv, env, cwd)
     except (OSError, ValueError) as error:
         raise _not_started(argv, cwd, error) from error
-    child = Child(process, stdin, stdout, stderr, line_limit)
+    child = Child(process, stdin, stdout, stderr, line_limit, mark)
     try:
         await tasks.start(child._watch_over)  # noqa: SLF001 (its other half)
     except BaseException:
@@ -125,17 +135,24 @@ def _not_started(argv: Sequence[str], cwd: Path, error: OSError | ValueError) ->
 class Child:
     """A running child, made by `spawn`. Whoever has it ends it with `kill`, whatever happened to it."""
 
-    def __init__(
-        self, process: Process, stdin: WriteEnd, stdout: ReadEnd, stderr: ReadEnd, line_limit: int
+    def __init__(  # noqa: PLR0913, PLR0917 `spawn` is what makes one
+        self,
+        process: Process,
+        stdin: WriteEnd,
+        stdout: ReadEnd,
+        stderr: ReadEnd,
+        line_limit: int,
+        mark: str,
     ) -> None:
         self._process = process
+        self._mark = mark
         self._stdin, self._stdout, self._stderr = stdin, stdout, stderr
         self._reader = LineReader(line_limit)
         self._lines: deque[bytes] = deque()
         # A line that the writer has taken goes out whole, even if its sender is cancelled.
         self._outbox, self._to_write = anyio.create_memory_object_stream[bytes](0)
-        self._tail = b""
-        self._watchdog = _Watchdog()
+        self._tail = bytearray()
+        self._watchdog = Watchdog()
         self._swept = False
         self._grace_s = _GRACE_S
         self._kill_wanted = anyio.Event()
@@ -178,8 +195,8 @@ class Child:
 
     @property
     def stderr_tail(self) -> str:
-        """The last that it wrote to stderr; complete once `kill` has returned."""
-        return self._tail.decode(errors="replace")
+        """The last that it wrote to stderr, without secrets; complete once `kill` has returned."""
+        return scrub(self._tail.decode(errors="replace"))[-_TAIL:]
 
     @property
     def oversized(self) -> int:
@@ -231,7 +248,11 @@ class Child:
 
     def end_commands(self) -> None:
         """SIGKILL to what descends from it outside of its group: Codex's commands have their own sessions."""
-        descendants.kill(descendants.outside_group(descendants.read_table(), self.pid))
+        descendants.kill(self._outside())
+
+    def _outside(self, earlier: frozenset[descendants.Entry] = frozenset()) -> frozenset[descendants.Entry]:
+        known = earlier | descendants.marked(self._mark)
+        return descendants.outside_group(descendants.read_table(), self.pid, known)
 
     def kill_now(self) -> None:
         """SIGKILL to the group and whatever descends from it, without waiting (for signal handlers)."""
@@ -244,7 +265,7 @@ class Child:
                 task_status.started()
                 for serve in (self._write, self._drain, self._notice_exit, self._notice_deafness):
                     tasks.start_soon(serve)
-                await self._watchdog.start(self.pid)
+                await self._watchdog.start(self.pid, self._mark)
                 if self._swept:  # it had exited before it could be guarded
                     self._watchdog.disarm()
                 await self._kill_wanted.wait()
@@ -264,7 +285,8 @@ class Child:
             self._keep(data)
 
     def _keep(self, data: bytes) -> None:
-        self._tail = (self._tail + data)[-_TAIL:]
+        self._tail += data
+        del self._tail[:-_KEPT]
 
     async def _notice_exit(self) -> None:
         await self._process.wait()
@@ -284,7 +306,7 @@ class Child:
             self._outbox.close()
             outside: frozenset[descendants.Entry] = frozenset()
             if self._process.returncode is None:
-                outside = descendants.outside_group(descendants.read_table(), self.pid)
+                outside = self._outside()
                 self._signal_group(signal.SIGTERM)
                 with anyio.move_on_after(self._grace_s):
                     await self._process.wait()
@@ -302,7 +324,7 @@ class Child:
         if self._swept:
             return
         self._swept = True
-        outside = descendants.outside_group(descendants.read_table(), self.pid, earlier)
+        outside = self._outside(earlier)
         self._signal_group(signal.SIGKILL)
         descendants.kill(outside)
         self._watchdog.disarm()
@@ -320,51 +342,3 @@ class Child:
             self._keep(data)
         for end in (self._stdin, self._stdout, self._stderr, self._outbox, self._to_write):
             end.close()
-
-
-class _Watchdog:
-    """Kills a group when this process is gone. Until it is armed, and where it can't be, nothing does."""
-
-    _SCRIPT = 'read -r _ || kill -s KILL -- "-$1"'
-
-    def __init__(self) -> None:
-        self._process: Process | None = None
-        self._fd: int | None = None
-
-    async def start(self, group: int) -> None:
-        """Arm it. Without a shell, a process or a descriptor to spare, we go on without it."""
-        with suppress(OSError):
-            # Nobody inherits our end: it closes when we die, and then the shell sees the end of file.
-            theirs, ours = os.pipe()
-            try:
-                with anyio.CancelScope(shield=True):  # as in `spawn`
-                    self._process = await anyio.open_process(
-                        ("/bin/sh", "-c", self._SCRIPT, "codex-fusion-watchdog", str(group)),
-                        stdin=theirs,
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        env={},
-                        cwd="/",
-                        start_new_session=True,
-                    )
-            except BaseException:
-                os.close(ours)
-                raise
-            finally:
-                os.close(theirs)
-            self._fd = ours
-
-    def disarm(self) -> None:
-        """Let it end without killing: the group's id may soon be another's."""
-        if self._fd is not None:
-            with suppress(OSError):
-                os.write(self._fd, b"\n")
-            os.close(self._fd)
-            self._fd = None
-
-    async def stop(self) -> None:
-        """Disarm it, and see it end."""
-        self.disarm()
-        if self._process is not None:
-            with anyio.move_on_after(_REAP_S):
-                await self._process.wait()

@@ -16,7 +16,8 @@ from codex_fusion.process import spawn
 
 async def main() -> None:
     async with anyio.create_task_group() as tasks:
-        child = await spawn(tasks, sys.argv[1:], dict(os.environ), Path.cwd())
+        mark = os.environ.get("MARK", "")
+        child = await spawn(tasks, sys.argv[1:], dict(os.environ), Path.cwd(), mark=mark)
         said = await child.receive()
         print(child.pid, (said or b"").decode(), flush=True)  # noqa: T201 (that is its output)
         await anyio.sleep_forever()

@@ -24,11 +24,12 @@ ENV = {"PATH": os.environ.get("PATH", "")}
 
 
 @asynccontextmanager
-async def running(*behaviour: str, line_limit: int = 2**20) -> AsyncIterator[Child]:
-    """A child that behaves so; it is killed in the end."""
+async def running(*behaviour: str, line_limit: int = 2**20, mark: str = "") -> AsyncIterator[Child]:
+    """A child that behaves so, with a mark in its environment; it is killed in the end."""
     with anyio.fail_after(LIMIT_S):
         async with anyio.create_task_group() as tasks:
-            child = await spawn(tasks, [*BEHAVIOUR, *behaviour], ENV, Path.cwd(), line_limit=line_limit)
+            argv, env = [*BEHAVIOUR, *behaviour], {**ENV, "MARK": mark}
+            child = await spawn(tasks, argv, env, Path.cwd(), line_limit=line_limit, mark=mark)
             try:
                 yield child
             finally:

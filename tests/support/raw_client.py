@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Message = dict[str, Any]
-WAIT_LIMIT_S = 10.0
+WAIT_LIMIT_S = 30.0
 
 
 class RawClient:

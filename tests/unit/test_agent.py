@@ -35,6 +35,7 @@ from tests.support.rogue_script import (
     tool_update,
     unknown_method,
     unknown_update,
+    update,
     wait_for_answers,
     withdraw,
 )
@@ -327,7 +328,7 @@ async def test_withdrawing_an_id_that_two_requests_have_withdraws_both(rogue: Ro
         await heard.end()
 
 
-@pytest.mark.parametrize("withdrawn", [[], {}, None, 1.5])
+@pytest.mark.parametrize("withdrawn", [[], {}, None, 1.5, False, 0.0])
 async def test_withdrawing_what_is_no_id_withdraws_nothing(rogue: Rogue, withdrawn: object) -> None:
     withdrawal = {"jsonrpc": "2.0", "method": "$/cancel_request", "params": {"requestId": withdrawn}}
     rogue.prompt(ask("touch x", answered=False), send(withdrawal), text("and on"), wait_for_answers())
@@ -358,3 +359,31 @@ async def test_a_request_after_the_end_is_cancelled_at_once(rogue: Rogue) -> Non
         await rogue.happens("answer")
     assert heard.asked == []
     assert rogue.answers() == [(0, "cancelled")]
+
+
+# --- what an agent can make us keep
+
+
+async def test_the_mode_of_a_session_that_nobody_opened_is_not_kept(rogue: Rogue) -> None:
+    modes = [update("current_mode_update", {"currentModeId": "x"}, session=f"s{n}") for n in range(100)]
+    rogue.prompt(*modes)
+    async with talking(rogue) as talk:
+        await talk.prompt().end()
+        assert talk.agent.modes == {talk.session: "agent"}
+
+
+@pytest.mark.parametrize(("command", "most"), [("touch", 1_000), ("x" * 1_900_000, 2)], ids=["many", "large"])
+async def test_more_requests_than_can_be_open_are_cancelled_at_once(
+    rogue: Rogue, command: str, most: int
+) -> None:
+    asks = [ask(f"{command} {n}", answered=False, end_on_reject=False) for n in range(most + 2)]
+    rogue.prompt(*asks, wait_for_answers(most, most + 1), text("asked"), wait_for_answers())
+    async with talking(rogue) as talk:
+        heard = talk.prompt()
+        await heard.changes.until(lambda: heard.text == "asked")
+        for asking in heard.asked:
+            talk.allow(asking)
+        await heard.end()
+    assert len(heard.asked) == most
+    answers = dict(rogue.answers())
+    assert [n for n in range(most + 2) if answers[n] == "cancelled"] == [most, most + 1]

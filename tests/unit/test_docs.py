@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import tomllib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from codex_fusion import config, tools
+from tests.soak.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+RELIABILITY = ROOT / "docs" / "reliability.md"
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 PARTS = ["## Context", "## Decision", "## Alternatives", "## Consequences"]
 
@@ -115,6 +118,24 @@ def test_each_test_and_file_that_is_named_exists() -> None:
         paths = re.findall(r"`((?:codex_fusion|tests|hooks|docs)/[\w/.-]+)`", text(page))
         missing = [path for path in paths if not (ROOT / path).exists()]
         assert missing == [], page.name
+
+
+def test_each_scenario_that_is_named_exists_and_each_fault_has_its_row() -> None:
+    tables = text(RELIABILITY).partition("\n## What bounds what\n")[0]
+    cells = [line.rstrip(" |").rpartition("|")[2] for line in tables.splitlines() if line.startswith("|")]
+    shown = {name for cell in cells for name in re.findall(r"`([a-z0-9-]+(?:/[a-z-]+)?)`", cell)}
+    faults = {scenario.fault for scenario in SCENARIOS.values()}
+    assert shown <= faults | set(SCENARIOS), sorted(shown - faults - set(SCENARIOS))
+    assert faults == {name.partition("/")[0] for name in shown}
+
+
+def test_each_limit_is_the_codes() -> None:
+    limits = rows(section(RELIABILITY, "## What bounds what"))
+    assert len(limits) > 20
+    for name, value, _ in limits:
+        module, _, constant = name.strip("`").partition(".")
+        told = getattr(import_module(f"codex_fusion.{module}"), constant)
+        assert value == (f"{told:,}" if isinstance(told, int) else f"{told:g}"), name
 
 
 def test_each_decision_is_listed_and_has_its_four_parts() -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -97,6 +98,23 @@ async def test_stderr_never_blocks_a_child_and_its_tail_is_kept(size: int) -> No
         assert await child.receive() == b"written"
         await child.kill()
         assert child.stderr_tail == "x" * 4093 + "END"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        f"sk-{'a1b2c3d4' * 6}",
+        "-----BEGIN PRIVATE KEY-----\n" + "a1b2c3d4\n" * 300 + "-----END PRIVATE KEY-----",
+    ],
+    ids=["key", "block"],
+)
+async def test_a_secret_at_the_beginning_of_the_tail_is_not_kept_by_halves(secret: str) -> None:
+    after = "the end of the words ".rjust(4096 - len(secret) // 2)
+    async with running("last_words", f"the first of them {secret} {after}") as child:
+        await child.wait()
+        await child.kill()
+        assert child.stderr_tail.endswith("the end of the words ")
+        assert "a1b2c3d4" not in child.stderr_tail
 
 
 async def test_a_child_that_dies_at_once_leaves_its_code_and_its_last_words() -> None:
@@ -279,10 +297,14 @@ async def test_nothing_is_left_of_fifty_children() -> None:
     assert children() == processes
 
 
-@pytest.mark.parametrize("behaviour", [("stubborn",), ("leave_behind", "group", "stay")])
-async def test_when_we_are_killed_ourselves_the_group_is_killed(behaviour: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "behaviour", [("stubborn",), ("leave_behind", "group", "stay"), ("leave_behind", "orphan", "stay")]
+)
+async def test_when_we_are_killed_ourselves_the_group_and_the_marked_are_killed(
+    behaviour: tuple[str, ...],
+) -> None:
     command = [sys.executable, child_owner.__file__, *BEHAVIOUR, *behaviour]
-    env = {**ENV, "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**ENV, "PYTHONPATH": str(Path(__file__).parents[2]), "MARK": f"mark-{uuid4()}"}
     async with await anyio.open_process(command, env=env, stderr=None) as owner:
         assert owner.stdout is not None
         with anyio.fail_after(LIMIT_S):
@@ -293,6 +315,19 @@ async def test_when_we_are_killed_ourselves_the_group_is_killed(behaviour: tuple
             owner.kill()
             await end_of(leader)
             await end_of(last)
+
+
+@pytest.mark.parametrize("end", ["the child", "its commands"])
+async def test_an_orphan_outside_the_group_is_found_by_its_mark(end: str) -> None:
+    async with running("leave_behind", "orphan", "stay", mark=f"mark-{uuid4()}") as child:
+        with handle(await number(child)) as orphan:
+            assert await child.receive() == b"ready"
+            if end == "the child":
+                await child.kill()
+            else:
+                child.end_commands()
+            await end_of(orphan)
+        assert child.alive == (end == "its commands")
 
 
 async def test_the_watchdog_ends_with_the_child_that_it_guards() -> None:
