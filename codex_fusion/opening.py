@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ALWAYS = {"CODEX_ACP_PROMPT_SUGGESTIONS": "false"}
 """With the failure opt-in, codex-acp 2.6.0 would ask the model after each turn what may be typed next."""
+MARK = "CODEX_FUSION_AGENT"
+"""Names a folder that only this agent has: by that whatever was started below it is known."""
 
 START_REMEDY = (
     "Run `codex-fusion doctor`. The tested codex-acp is installed by `codex-fusion setup`; "
@@ -108,10 +110,9 @@ class AgentOpener:
             raise AgentStartError("The server is shutting down.")
         # Never the workspace: npx and Codex's app-server take code and configuration from their cwd.
         home = Path(nonce.home_folder(self._environ) or "/")
-        # A confined Codex gives the name of this folder to each of his commands (`codex_settings`).
-        child = await process.spawn(
-            self._tasks, found.argv, {**plan.environment, **ALWAYS}, found.cwd or home, mark=mark
-        )
+        # A confined Codex gives the name of this folder to each of his commands in his own way (`codex_settings`).
+        env = {**plan.environment, **ALWAYS, MARK: mark}
+        child = await process.spawn(self._tasks, found.argv, env, found.cwd or home, mark=mark)
         try:
             with anyio.fail_after(found.start_limit_s):
                 return await Agent.start(child)

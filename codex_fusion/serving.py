@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from codex_fusion import config as configuration
+from codex_fusion import stderr
 from codex_fusion.errors import ConfigurationError
 
 
@@ -16,6 +17,8 @@ def serve() -> int:
     """Serve MCP on stdin and stdout."""
     # Until the server looks after signals itself there is nothing to clean up, and nothing to say.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform != "win32":
+        stderr.take()
     # Imports leave much behind and no garbage: looking for it would take a fifth of the start.
     gc.disable()
     import anyio

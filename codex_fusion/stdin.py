@@ -42,6 +42,8 @@ class Lines:
         # As long as they come: a client that sends too much in one argument is told which one.
         self._reader = LineReader(sys.maxsize)
         self._lines: deque[bytes] = deque()
+        self.ended = anyio.Event()
+        """No more comes."""
 
     def __aiter__(self) -> Self:
         """Over the lines, until the end of the input; an unfinished last line is none."""
@@ -54,6 +56,7 @@ class Lines:
                 await anyio.wait_readable(self._fd)
             data = os.read(self._fd, _CHUNK)
             if not data:
+                self.ended.set()
                 raise StopAsyncIteration
             self._lines.extend(self._reader.feed(data))
         return self._lines.popleft().decode(errors="replace")

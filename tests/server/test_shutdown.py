@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.soak.residue import watchdogs
 from tests.support.raw_mcp import RawMcp
 from tests.support.rogue_script import ask, chunks, gate, hang, ignore, spawn_child, text
 from tests.support.waiting import LIMIT_S
@@ -74,8 +79,15 @@ def test_a_server_that_is_killed_takes_the_agent_with_it(played: Played, client:
     played.rogue.prompt(*STUBBORN, text("so far"), hang())
     client.begin_tool("consult", question="q")
     played.rogue.wait_for("doing", do="hang")
+    [agent] = {record["pid"] for record in played.rogue.log("start")}
+    guards = [os.pidfd_open(pid) for pid in watchdogs([agent])]
     client.process.send_signal(KILL)
     played.rogue.wait_until_gone()
+    assert guards
+    for guard in guards:
+        select.select((guard,), (), (), LIMIT_S)
+        os.close(guard)
+    assert list(played.temp.iterdir()) == []
 
 
 def test_a_client_that_hangs_up_in_mid_turn_leaves_nothing(played: Played, client: RawMcp) -> None:
@@ -106,6 +118,39 @@ def test_a_client_that_reads_no_more_ends_the_server_though_stdin_stays_open(
     assert list(played.temp.iterdir()) == []
 
 
+def test_a_client_that_hangs_up_and_reads_nothing_of_a_full_pipe_leaves_nothing(
+    played: Played, unread: subprocess.Popen[bytes]
+) -> None:
+    played.rogue.prompt(text("x" * 1_000_000)).prompt(*STUBBORN, hang())
+    call_unread(unread)
+    assert unread.stderr is not None
+    assert any(b"status=answered" in line for line in unread.stderr)
+    assert unread.stdin is not None
+    call = {"name": "consult", "arguments": {"question": "another"}}
+    message = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call}
+    unread.stdin.write(json.dumps(message).encode() + b"\n")
+    unread.stdin.flush()
+    played.rogue.wait_for("doing", do="hang")
+    unread.stdin.close()
+    assert unread.wait(LIMIT_S) == 0
+    played.rogue.wait_until_gone()
+    assert b"Traceback" not in unread.stderr.read()
+
+
+def test_what_the_client_leaves_on_stderr_stops_nobody(played: Played) -> None:
+    theirs, ours = os.pipe()
+    os.write(ours, b"x" * fcntl.fcntl(ours, fcntl.F_GETPIPE_SZ))
+    with started(played, stderr=ours) as process:
+        os.close(ours)
+        call_unread(process)
+        assert process.stdout is not None
+        assert any(b"Codex" in line and b'"id":2' in line for line in process.stdout)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(LIMIT_S) == 0
+    os.close(theirs)
+
+
 def test_a_signal_is_obeyed_though_the_client_leaves_its_pipe_full(
     played: Played, unread: subprocess.Popen[bytes]
 ) -> None:
@@ -121,13 +166,23 @@ def test_a_signal_is_obeyed_though_the_client_leaves_its_pipe_full(
 @pytest.fixture
 def unread(played: Played) -> Iterator[subprocess.Popen[bytes]]:
     """A server whose output nobody reads."""
+    with started(played, stderr=subprocess.PIPE) as process:
+        yield process
+
+
+@contextmanager
+def started(played: Played, *, stderr: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A server, for a while: who waits for what it does not write waits no longer."""
     pipe = subprocess.PIPE
     command = (sys.executable, "-m", "codex_fusion.cli")
     environment = {**os.environ, **played.environment}
     with subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=played.workspace, env=environment
+        command, stdin=pipe, stdout=pipe, stderr=stderr, cwd=played.workspace, env=environment
     ) as process:
+        end = threading.Timer(2 * LIMIT_S, process.kill)
+        end.start()
         yield process
+        end.cancel()
         process.kill()
 
 

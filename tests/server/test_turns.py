@@ -136,5 +136,5 @@ async def test_two_permits_for_one_request_at_once_decide_it_once(played: Played
         results = [await one.result(), await two.result()]
     assert sorted(result.is_error for result in results) == [False, True]
     refused = next(result for result in results if result.is_error)
-    assert "allowed by permit" in refused.text
+    assert "allowed by Claude" in refused.text
     assert len(played.rogue.answers()) == 1

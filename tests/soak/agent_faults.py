@@ -75,6 +75,8 @@ class Fault:
     """It may never be done with what it says."""
     loses: bool = False
     """What the agent says next is lost with it."""
+    survived: bool = False
+    """A child that is left speaks for it afterwards, if it still can."""
 
 
 def _ends(name: str, *actions: Action, wrapped: bool = False) -> Fault:
@@ -103,6 +105,12 @@ FAULTS = {
         _ends("stubborn-hangs-up", *_SILENT, close_stdout()),
         _ends("child-holds-pipes", spawn_child("stdin", "stdout", "stderr"), kill_self()),
         _ends("half-a-line-and-exit", half_line(), exit_(1)),
+        Fault(
+            "speaks-when-dead",
+            Effect.ENDS,
+            (stderr(LAST_WORDS), spawn_child("stdout", own_session=True), kill_self()),
+            survived=True,
+        ),
         Fault("silent", Effect.STALLS, ()),
         Fault("stubborn", Effect.STALLS, _SILENT),
         Fault("stubborn-in-wrapper", Effect.STALLS, _SILENT, wrapped=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import tempfile
 import time
 from contextlib import asynccontextmanager, redirect_stderr
@@ -105,6 +106,7 @@ async def inside(rng: Random, folder: Path, *, wrapped: bool) -> AsyncIterator[I
             async with anyio.create_task_group() as tasks:
                 world = Inside(rogue, rng, folder, tasks)
                 yield world
+                begun = re.search(r"since the start: (\d+) turn", await world.status())
                 await world.workplace.close(turn_ends_s=TURN_ENDS_S)
                 tasks.cancel_scope.cancel()
             await rogue.is_gone()
@@ -113,4 +115,5 @@ async def inside(rng: Random, folder: Path, *, wrapped: bool) -> AsyncIterator[I
     assert not list(temp.iterdir()), f"Left in the temp folder: {list(temp.iterdir())}"
     assert not problems, problems
     assert "Traceback" not in said.getvalue(), said.getvalue()
-    world.check_turns()
+    assert begun is not None
+    assert world.check_turns() == int(begun[1]), "A turn has no record"

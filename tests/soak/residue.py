@@ -39,16 +39,16 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def watchdogs(agent: Iterable[int]) -> list[str]:
+def watchdogs(agent: Iterable[int]) -> list[int]:
     """The watchdogs of these process groups that still run."""
     groups = {str(pid).encode() for pid in agent}
-    commands = []
+    pids = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = file.read_bytes().split(b"\0")
             if b"codex-fusion-watchdog" in words and groups.intersection(words):
-                commands.append(str(file))
-    return commands
+                pids.append(int(file.parent.name))
+    return pids
 
 
 @dataclass(frozen=True, slots=True)

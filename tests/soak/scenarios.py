@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import random
 import tempfile
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -25,6 +24,7 @@ from tests.soak.points import POINTS, Point
 from tests.soak.residue import forget_peak, nothing_left, open_files, peak_memory_mb
 from tests.soak.served import Served, served
 from tests.soak.server_faults import SERVER_FAULTS
+from tests.soak.system_faults import SYSTEM_FAULTS
 from tests.support.rogue import Rogue
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Scenario:
     heavy: bool = False
 
     @property
+    def served(self) -> bool:
+        """Whether it needs a whole server."""
+        return getattr(self.play, "func", None) is _play_served
+
+    @property
     def name(self) -> str:
         """What `--only` takes."""
         return f"{self.fault}/{self.point}"
@@ -96,9 +101,14 @@ async def _play_client(
 
 
 async def _play_served(
-    point: Point, play: Callable[[Served, Point], Awaitable[None]], rng: random.Random, folder: Path
+    point: Point,
+    play: Callable[[Served, Point], Awaitable[None]],
+    rng: random.Random,
+    folder: Path,
+    *,
+    wrapped: bool = False,
 ) -> Seen:
-    with Rogue(folder, wrapped=rng.random() < WRAPPED) as rogue:
+    with Rogue(folder, wrapped=rng.random() < WRAPPED or wrapped) as rogue:
         async with served(rogue, rng, folder) as world:
             await world.start()
             await play(world, point)
@@ -149,13 +159,24 @@ SERVED_AGENT_FAULTS = (
 """Those that are tried with the whole server too: for what it needs of memory, and for what a client gets."""
 FEW_POINTS = ("opening", "mid-stream", "permission", "cancelling", "between")
 ANYWHERE = ("between",)
+BY_NPX = ("sigterm", "claude-quits", "server-killed", "stdin-ends", "parent-dies")
+"""What ends the server, tried always with an agent that runs one process further down too."""
 AT = {"many-turns": ANYWHERE, "restart-storm": ("mid-stream", "permission", "between")}
 
 
 def _of_servers() -> Iterator[Scenario]:
-    for name, play in SERVER_FAULTS.items():
+    """What happens to the server."""
+    for name, play in (SERVER_FAULTS | SYSTEM_FAULTS).items():
         for point in AT.get(name, tuple(POINTS)):
             yield Scenario(name, point, partial(_play_served, POINTS[point], play), name in SLOW)
+    for name in BY_NPX:
+        for point in POINTS:
+            by_npx = partial(_play_served, POINTS[point], SERVER_FAULTS[name], wrapped=True)
+            yield Scenario(f"{name}-by-npx", point, by_npx)
+
+
+def _of_both() -> Iterator[Scenario]:
+    """What a client and an agent do, with a whole server between them."""
     for name, client_play in CLIENT_FAULTS.items():
         for point in POINTS:
             if client_faults.makes_sense(name, point):
@@ -165,7 +186,9 @@ def _of_servers() -> Iterator[Scenario]:
         for point in FEW_POINTS:
             if agent_faults.makes_sense(FAULTS[name], point):
                 by_agent = partial(_play_served, POINTS[point], partial(_agent_fault, FAULTS[name]))
-                yield Scenario(f"server-{name}", point, by_agent, FAULTS[name].heavy)
+                # Else it would have the name of the server's own death.
+                name_there = "server-agent-killed" if name == "killed" else f"server-{name}"
+                yield Scenario(name_there, point, by_agent, FAULTS[name].heavy)
 
 
 SLOW = (
@@ -173,6 +196,7 @@ SLOW = (
     "machine-sleeps",
     "argument-of-50-mb",
     "disk-full",
+    "restart-storm",
     "unread-and-eof",
     "unread-and-sigterm",
 )
@@ -191,10 +215,11 @@ def _all() -> list[Scenario]:
         for point in POINTS.values()
         if client_faults.makes_sense(name, point.name)
     ]
-    return [*of_agents, *of_clients, *_of_servers()]
+    return [*of_agents, *of_clients, *_of_servers(), *_of_both()]
 
 
 SCENARIOS = {scenario.name: scenario for scenario in _all()}
+assert len(SCENARIOS) == len(_all()), "Two scenarios have one name"
 
 
 def run(name: str, seed: int) -> Measured:
@@ -216,12 +241,11 @@ def run(name: str, seed: int) -> Measured:
 async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> Seen:
     """With a limit that no jump of the clock reaches."""
     loop = asyncio.get_running_loop()
-    stacks = io.StringIO()
+    stacks: list[str] = []
     limit_s = HEAVY_LIMIT_S if scenario.heavy else LIMIT_S
 
     def give_up() -> None:
-        for task in asyncio.all_tasks():
-            task.print_stack(file=stacks, limit=12)
+        stacks.extend(f"{task.get_name()}:\n{_where(task)}" for task in asyncio.all_tasks())
         scope.cancel()
 
     timer = threading.Timer(limit_s, loop.call_soon_threadsafe, [give_up])
@@ -231,11 +255,21 @@ async def _bounded(scenario: Scenario, rng: random.Random, folder: Path) -> Seen
             with anyio.CancelScope() as scope:
                 seen = await scenario.play(rng, folder)
             if scope.cancelled_caught:
-                raise AssertionError(f"It did not end in {limit_s} s.\n{stacks.getvalue()}")
+                raise AssertionError("\n".join((f"It did not end in {limit_s} s.", *stacks)))
             await _settle()
     finally:
         timer.cancel()
     return seen
+
+
+def _where(task: asyncio.Task[object]) -> str:
+    """What it waits in; asyncio itself tells of the outermost function only."""
+    lines = []
+    waits: Any = task.get_coro()
+    while (frame := getattr(waits, "cr_frame", None)) is not None:
+        lines.append(f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+        waits = waits.cr_await
+    return "\n".join(lines[-8:])
 
 
 async def _settle() -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tests.support.rogue import Rogue
 
 SERVER = (sys.executable, "-m", "codex_fusion.cli")
-FLOOD = 1_000
 STUCK_S = 1.0
 """Whoever takes nothing for so long takes no more."""
 GREETING = {
@@ -59,18 +58,18 @@ class Served(World):
 
     # --- its process
 
-    async def start(self, *, command: tuple[str, ...] = SERVER) -> None:
-        """Start it, as a client does."""
+    async def start(self, *, command: tuple[str, ...] = SERVER, stderr: int | None = None) -> None:
+        """Start it, as a client does. `stderr`: not the file that is looked into in the end."""
         self.workspace.mkdir(exist_ok=True)
         self.home.mkdir(exist_ok=True)
         in_theirs, in_ours = os.pipe()
         out_ours, out_theirs = os.pipe()
-        with self.stderr.open("ab") as stderr:
+        with self.stderr.open("ab") as kept:
             self.process = subprocess.Popen(
                 command,
                 stdin=in_theirs,
                 stdout=out_theirs,
-                stderr=stderr,
+                stderr=kept if stderr is None else stderr,
                 cwd=self.workspace,
                 env=self.environment,
                 start_new_session=True,
@@ -182,11 +181,11 @@ class Served(World):
         with suppress(OSError, anyio.ClosedResourceError):
             await self.send(**message)
 
-    async def flood(self, tool: str) -> None:
-        """Read nothing any more, and make calls until the server takes no more."""
+    async def flood(self, tool: str, calls: int) -> None:
+        """Read nothing any more, and make so many calls, or as many as the server takes."""
         self.reading = False
-        for number in range(self._last + 1, self._last + FLOOD):
-            self._last = number
+        for _ in range(calls):
+            self._last += 1
             message = {"id": self._last, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
             with anyio.move_on_after(STUCK_S) as scope:
                 await self._send_quietly(message)

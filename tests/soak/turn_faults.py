@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,14 @@ QUEUED = 0.3
 CALL_ENDS_S = 2.0
 NEXT_ANSWER_S = 5.0
 """The grace of a cancel, the kill and the start of another agent among it."""
+LATE_WORDS = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": LATE}}
+LATE_LINE = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "method": "session/update",
+        "params": {"sessionId": "rogue-1-1", "update": LATE_WORDS},
+    }
+)
 SAID_WITHIN_S = 60.0
 """Of what an agent has to say: a gigabyte takes its time."""
 TERMINAL = {"kill_self", "exit"}
@@ -50,6 +59,8 @@ async def play(world: World, point: Point, fault: Fault, *, race: bool = False) 
         await next_call_works(world)
         return
     await _inject(world, fault)
+    if fault.survived:
+        world.rogue.children_say(LATE_LINE)
     with world.timed("from the fault, or whatever ends the turn, to the next answer", NEXT_ANSWER_S):
         await _EFFECTS[fault.effect](world, point, fault)
         await next_call_works(world)
@@ -137,7 +148,8 @@ async def _passes(world: World, point: Point, fault: Fault) -> None:
     answer = await decide_all(world, await world.outstanding.wait())
     assert answer.status == "answered", answer.text
     if point.name != "between" and not point.starting:
-        assert REST in answer.text, answer.text[-2000:]
+        # What is longer than a client shows is cut, and says where the rest is.
+        assert REST in answer.text or "fusion://debates/" in answer.text, answer.text[-2000:]
     assert LATE not in answer.text
     assert world.rogue.starts == 1, "It was started anew"
     assert not fault.loses
@@ -221,9 +233,10 @@ async def _end_it(world: World, point: Point, fault: Fault) -> None:
 
 
 async def _under_way(world: World, call: Call) -> None:
-    """Until the turn's clock runs."""
+    """Until the turn's clock runs, and the turn waits: no clock of ours jumps between two steps."""
     while not call.done.is_set() and "is running" not in await world.status():
         await anyio.lowlevel.checkpoint()
+    await anyio.wait_all_tasks_blocked()
 
 
 async def _reset(world: World, *, told: bool) -> None:

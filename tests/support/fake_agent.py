@@ -105,6 +105,8 @@ class FakeAgent:
     answered: list[tuple[int, str | None]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     """Everything that was asked of it, in order."""
+    commands_ended: int = 0
+    """How often it was told to end them."""
     modes: dict[str, str] = field(default_factory=dict)
     fault: Exception | None = None
     """What its next `kill` raises."""
@@ -123,6 +125,7 @@ class FakeAgent:
 
     def end_commands(self) -> None:
         """The fake runs none; the real agent's are tests/server's matter."""
+        self.commands_ended += 1
 
     def close_session(self, session_id: str) -> None:
         self._did(f"close {session_id}")

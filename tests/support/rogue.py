@@ -88,6 +88,11 @@ class Rogue:
         self._always[event] = list(actions)
         return self._save()
 
+    def heals(self, event: str) -> Self:
+        """From now on it does well at this event."""
+        del self._always[event]
+        return self._save()
+
     def dies_at_each_start(self, *, code: int = 3, says: str = "rogue: dying as told") -> Self:
         """It never comes to read anything."""
         return self.always("start", rogue_script.stderr(says), rogue_script.exit_(code))
