@@ -110,7 +110,7 @@ class AgentOpener:
             raise AgentStartError("The server is shutting down.")
         # Never the workspace: npx and Codex's app-server take code and configuration from their cwd.
         home = Path(nonce.home_folder(self._environ) or "/")
-        # A confined Codex gives the name of this folder to each of his commands in his own way (`codex_settings`).
+        # A confined Codex passes on none but his own variables: one of them names it too (`codex_settings`).
         env = {**plan.environment, **ALWAYS, MARK: mark}
         child = await process.spawn(self._tasks, found.argv, env, found.cwd or home, mark=mark)
         try:

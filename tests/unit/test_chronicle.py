@@ -157,6 +157,9 @@ async def test_a_turn_can_be_read_as_soon_as_it_is_over_however_slow_the_disk_is
         tasks.start_soon(chronicle.add, turn(2, "reply", 2))
         await anyio.lowlevel.checkpoint()
         assert (await entry()).rounds == 2
+        with anyio.fail_after(LIMIT_S):
+            while not disk.writing:
+                await anyio.lowlevel.checkpoint()
         assert disk.writing == [1]  # one at a time, or an older round might be written last
         disk.may_write.release()
         with anyio.fail_after(LIMIT_S):

@@ -1,4 +1,4 @@
-"""Codex's own process ends under the agent: codex-acp tells it with the next prompt, and would start him anew."""
+"""Codex's own process ends under the agent, which tells it with the next prompt and would start him anew."""
 
 from __future__ import annotations
 
