@@ -19,7 +19,7 @@ from codex_fusion.scrub import scrub_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from codex_fusion.debates import Debate, Round
+    from codex_fusion.debates import Debate
 
 KEPT = 200
 """Debates; the oldest go first."""
@@ -30,10 +30,11 @@ KEPT_BYTES = 100_000_000
 FILE_LIMIT = 6 * debates.DEBATE_KEPT + 10_000_000
 """Bytes of a file that is still read: as many as a debate can come to (a character is six bytes at most)."""
 _ID = "%Y%m%d-%H%M%S"
+_ENDING = ".json"
 
 
 class Archive:
-    """The debates of this user. Nothing here raises `OSError` but `add`."""
+    """The debates of this user. Nothing here raises `OSError` but `keep`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._folder = Path(nonce.state_folder(environ)) / "debates"
@@ -51,33 +52,27 @@ class Archive:
         nonce.make_private(str(self._folder.parent))
         nonce.make_private(str(self._folder))
 
-    def add(self, debate: Debate, played: Round) -> Debate:
-        """Keep the debate with one more round; returns it.
+    def keep(self, debate: Debate) -> None:
+        """Write the debate, in the place of what was written of it before.
 
         :raises OSError: it can't be written.
         """
-        whole = debate.with_round(played)
         self.make_folder()
-        data = _data(whole)
-        scratch = self._folder / f".{whole.id}-{os.getpid()}"
+        data = _data(debate)
+        scratch = self._folder / f".{debate.id}-{os.getpid()}"
         fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(data)
-            scratch.replace(self._folder / f"{whole.id}.json")
+            scratch.replace(self._folder / f"{debate.id}.json")
         except OSError:
             scratch.unlink(missing_ok=True)
             raise
         self._prune()
-        return whole
 
     def ids(self) -> list[str]:
         """Every debate that is kept, the newest first."""
-        try:
-            names = sorted((file.name for file in self._folder.glob("[0-9]*.json")), reverse=True)
-        except OSError:
-            return []
-        return [name.removesuffix(".json") for name in names]
+        return [entry.name.removesuffix(_ENDING) for entry in self._files()]
 
     def read(self, debate_id: str) -> Debate | None:
         """One debate; None where there is none of that name, or it can't be read."""
@@ -102,15 +97,23 @@ class Archive:
     def _prune(self) -> None:
         oldest = time.time() - KEPT_S
         size = 0
-        for number, name in enumerate(self.ids()):
-            file = self._folder / f"{name}.json"
+        for number, file in enumerate(self._files()):
             try:
                 told = file.stat()
                 size += told.st_size
                 if number >= KEPT or told.st_mtime < oldest or (number and size > KEPT_BYTES):
-                    file.unlink()
+                    Path(file).unlink()
             except OSError:
                 continue  # another server was faster
+
+    def _files(self) -> list[os.DirEntry[str]]:
+        """Of every debate, the newest first."""
+        try:
+            with os.scandir(self._folder) as entries:
+                files = [entry for entry in entries if entry.name.endswith(_ENDING) and entry.name[0] != "."]
+        except OSError:
+            return []
+        return sorted(files, key=lambda entry: entry.name, reverse=True)
 
 
 def new_id() -> str:

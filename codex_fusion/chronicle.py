@@ -6,7 +6,6 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
 
 from codex_fusion.archive import new_id
@@ -14,6 +13,7 @@ from codex_fusion.debates import Debate, Decided, Round
 from codex_fusion.long_answers import NOTICE_LIMIT
 
 if TYPE_CHECKING:
+    from codex_fusion.archive import Archive
     from codex_fusion.driver import RunningTurn
     from codex_fusion.journal import Journal
     from codex_fusion.library import Library
@@ -31,7 +31,7 @@ class Chronicle:
         self._journal = journal
         self._asker = asker
         self._debate: Debate | None = None
-        self._writing = anyio.Lock()
+        self._writing = False
         self._debate_of: OrderedDict[int, str] = OrderedDict()
         self.problem: str | None = None
         """Why the last round could not be kept, for `status`."""
@@ -71,12 +71,21 @@ class Chronicle:
         self._debate_of[turn.brief.number] = whole.id
         if len(self._debate_of) > REMEMBERED:
             self._debate_of.popitem(last=False)
-        if archive is None:
-            return
-        # Not in the way of the next call: it writes a file. One at a time, or an older round might come last.
-        async with self._writing:
-            await anyio.to_thread.run_sync(archive.add, debate, played)
-        self._library.let_go(whole)
+        if archive is not None and not self._writing:
+            await self._write(archive)
+
+    async def _write(self, archive: Archive) -> None:
+        """Write what is not on the disk yet: also what is added meanwhile, or could not be written before.
+
+        In a thread, so not in the way of the next call; one at a time, or an older round might come last.
+        """
+        self._writing = True
+        try:
+            while (debate := self._library.first_held()) is not None:
+                await anyio.to_thread.run_sync(archive.keep, debate)
+                self._library.let_go(debate)
+        finally:
+            self._writing = False
 
 
 def _held(turn: RunningTurn) -> tuple[str, str]:

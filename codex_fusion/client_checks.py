@@ -81,7 +81,8 @@ def _registered(entries: list[Entry], environ: Mapping[str, str]) -> Iterator[Ch
 def _hook_fires(hooks: list[Hook], workspace: Path, environ: Mapping[str, str]) -> Iterator[Check]:
     if not hooks:
         says = "there is none: Codex keeps his context after a /clear in Claude Code, until `reset`"
-        yield advice("hook", says, f"Install the plugin: {INSTALL_PLUGIN}.")
+        remedy = f"Install the plugin: {INSTALL_PLUGIN}; or let a hook run `codex-fusion hook`."
+        yield advice("hook", says, remedy)
     for hook in hooks:
         yield _try_hook(hook, workspace, environ)
 

@@ -53,6 +53,10 @@ class Library:
         while len(self._held) > 1 and sum(held.size for held in self._held.values()) > HELD:
             del self._held[next(iter(self._held))]
 
+    def first_held(self) -> Debate | None:
+        """What was held first of what still is."""
+        return next(iter(self._held.values()), None)
+
     def let_go(self, debate: Debate) -> None:
         """It can be read from the disk; not so what was added to it since."""
         if self._held.get(debate.id) is debate:

@@ -45,7 +45,8 @@ async def _ends(
     world.note_memory()
     await world.jitter()
     with world.timed("from the end of the server to the end of the agent's processes", GROUP_S):
-        with world.timed("from the first signal, or the end of its input, to the server's exit", limit_s):
+        by = "first signal" if limit_s == EXIT_S else "end of its input or output"
+        with world.timed(f"from the {by} to the server's exit", limit_s):
             await end()
             exit_code = await world.has_ended()
         await world.rogue.is_gone()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from codex_fusion.conversation import Conversation
-    from codex_fusion.debates import Debate, Round
+    from codex_fusion.debates import Debate
     from codex_fusion.driver import RunningTurn
     from codex_fusion.resources import Entry
 
@@ -134,10 +134,10 @@ class SlowDisk(Archive):
         self.may_write = Semaphore(0)
         self.writing: list[int] = []
 
-    def add(self, debate: Debate, played: Round) -> Debate:
-        self.writing.append(played.turn)
+    def keep(self, debate: Debate) -> None:
+        self.writing.append(len(debate.rounds))
         assert self.may_write.acquire(timeout=LIMIT_S)
-        return super().add(debate, played)
+        super().keep(debate)
 
 
 async def test_a_turn_can_be_read_as_soon_as_it_is_over_however_slow_the_disk_is(tmp_path: Path) -> None:
@@ -189,3 +189,32 @@ async def test_a_debate_that_cannot_be_kept_costs_nothing_and_is_told_once(
     (entry,) = await library.entries()
     assert (entry.id, entry.rounds, entry.unwritten) == (chronicle.debate_of(2), 2, True)
     assert capfd.readouterr().err.count("debate_not_kept") == 1
+
+
+async def test_what_could_not_be_written_is_written_when_the_disk_is_well_again(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "state"
+    in_the_way.write_text("a file where the folder should be")
+    archive = Archive({"XDG_STATE_HOME": str(in_the_way)})
+    library = Library(archive, "/ws")
+    chronicle = Chronicle(library, "/ws", Journal(None))
+    await chronicle.add(turn(1, "consult", 1))
+    await chronicle.add(turn(2, "explore", None))
+    in_the_way.unlink()
+    await chronicle.add(turn(3, "explore", None))
+    assert sorted(archive.ids()) == sorted(str(chronicle.debate_of(number)) for number in (1, 2, 3))
+    assert chronicle.problem is None
+    assert [entry.unwritten for entry in await library.entries()] == [False] * 3
+
+
+async def test_of_many_turns_at_once_nothing_is_kept_waiting_but_their_text(tmp_path: Path) -> None:
+    disk = SlowDisk(tmp_path)
+    chronicle = Chronicle(Library(disk, "/ws"), "/ws", Journal(None))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(chronicle.add, turn(1, "consult", 1))
+        await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(LIMIT_S):
+            for number in range(2, 50):
+                await chronicle.add(turn(number, "reply", number))
+        disk.may_write.release()
+        disk.may_write.release()
+    assert disk.writing == [1, 49]

@@ -16,6 +16,7 @@ from codex_fusion.config import Config
 from codex_fusion.errors import CallError
 from codex_fusion.library import Library
 from codex_fusion.resources import Address
+from tests.support.kept import keep
 from tests.support.waiting import LIMIT_S
 from tests.unit.test_debates import DEBATE, ROUND
 
@@ -38,7 +39,7 @@ def archive(tmp_path: Path) -> Archive:
 @pytest.fixture
 def shelf(archive: Archive) -> Library:
     for debate in (FIRST, SECOND, FOREIGN):
-        archive.add(debate, ROUND)
+        keep(archive, debate, ROUND)
     return Library(archive, DEBATE.workspace)
 
 
@@ -74,7 +75,7 @@ async def test_a_debate_is_read_whole_or_by_the_page(shelf: Library) -> None:
 
 async def test_a_round_that_is_added_is_seen_and_what_went_is_not(shelf: Library, archive: Archive) -> None:
     assert [entry.rounds for entry in await shelf.entries()] == [1, 1]
-    archive.add(replace(SECOND, rounds=(ROUND,)), ROUND)
+    keep(archive, replace(SECOND, rounds=(ROUND,)), ROUND)
     (archive.folder / f"{FIRST.id}.json").unlink()
     assert [(entry.id, entry.rounds) for entry in await shelf.entries()] == [(SECOND.id, 2)]
 
@@ -101,7 +102,7 @@ async def test_a_slow_disk_keeps_nobody_waiting_but_the_reader(archive: Archive,
             assert self.may_read.acquire(timeout=LIMIT_S)
             return super().read(debate_id)
 
-    archive.add(FIRST, ROUND)
+    keep(archive, FIRST, ROUND)
     for reads in (Library.entries, Library.listing, partial(Library.text, address=Address(FIRST.id))):
         slow = Slow({"XDG_STATE_HOME": str(tmp_path)})
         async with anyio.create_task_group() as tasks:

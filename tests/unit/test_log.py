@@ -11,6 +11,7 @@ from codex_fusion import log
 from codex_fusion.archive import Archive
 from codex_fusion.errors import CallError
 from codex_fusion.terminal import Screen
+from tests.support.kept import keep
 from tests.unit.test_debates import DEBATE, ROUND
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ SECOND = replace(DEBATE, id="20260102-000000-bbbbbb", rounds=())
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     archive = Archive({"XDG_STATE_HOME": str(tmp_path / "state")})
-    archive.add(FIRST, ROUND)
-    second = archive.add(SECOND, replace(ROUND, asked="Another?", verdict="open"))
-    archive.add(second, replace(ROUND, verdict="consensus"))
+    keep(archive, FIRST, ROUND)
+    second = keep(archive, SECOND, replace(ROUND, asked="Another?", verdict="open"))
+    keep(archive, second, replace(ROUND, verdict="consensus"))
     return archive
 
 
@@ -76,7 +77,7 @@ def test_an_id_of_no_debate_says_where_they_are_listed(archive: Archive) -> None
 
 
 def test_an_id_is_its_debates_also_where_another_one_begins_so(archive: Archive) -> None:
-    archive.add(replace(SECOND, id=f"{FIRST.id}0"), replace(ROUND, asked="The longer one"))
+    keep(archive, replace(SECOND, id=f"{FIRST.id}0"), replace(ROUND, asked="The longer one"))
     assert said(archive, FIRST.id).startswith("# Is it safe?\n")
 
 
