@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import select
 from typing import TYPE_CHECKING
 
 import pytest
 
 from codex_fusion.render import META_KEY
+from tests.support.children import handle
 from tests.support.form_client import CLAUDE_CODE, FORMS, FormClient, words
 from tests.support.raw_mcp import ERAS
 from tests.support.rogue_script import ask, gate, kill_self, text
 from tests.support.scripted_model import Run, Say
+from tests.support.waiting import LIMIT_S
 
 if TYPE_CHECKING:
     from tests.server.conftest import Real
@@ -231,11 +234,14 @@ def test_an_agent_that_dies_while_a_person_thinks_ends_it_with_the_reason(played
     with client(played, era) as person:
         paused(person)
         shown = person.shown(decision="allow")
-        played.rogue.open("die")
+        (agent,) = played.rogue.living()
+        with handle(agent) as end:
+            played.rogue.open("die")
+            # Not before the system says so: until then the answer would still be carried out.
+            assert select.select([end], [], [], LIMIT_S)[0]
         if era == "handshake":
             ended = person.result(shown.call)
         else:
-            played.rogue.wait_until_gone()
             ended = person.fill_in(shown, "accept", decision="allow")
     assert ended["isError"]
     assert "killed by signal 9" in words(ended)
